@@ -1,0 +1,109 @@
+/* Memory with checked sizes.  Sizes that come from files pass through here. */
+#include "libcore/util/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int nst_mul_size(size_t a, size_t b, size_t *out)
+{
+	return __builtin_mul_overflow(a, b, out) ? NST_ELIMIT : 0;
+}
+
+static void *finish(void *p, size_t bytes, struct nst_err *err)
+{
+	if (!p)
+		nst_fail_mem(err, bytes);
+	return p;
+}
+
+void *nst_alloc(size_t n, size_t size, struct nst_err *err)
+{
+	size_t bytes;
+
+	if (nst_mul_size(n, size, &bytes))
+		return finish(NULL, SIZE_MAX, err);
+	return finish(malloc(bytes ? bytes : 1), bytes, err);
+}
+
+void *nst_zalloc(size_t n, size_t size, struct nst_err *err)
+{
+	size_t bytes;
+
+	if (nst_mul_size(n, size, &bytes))
+		return finish(NULL, SIZE_MAX, err);
+	return finish(calloc(bytes ? bytes : 1, 1), bytes, err);
+}
+
+void *nst_alloc_aligned(size_t n, size_t size, struct nst_err *err)
+{
+	size_t bytes;
+
+	if (nst_mul_size(n, size, &bytes) || bytes > SIZE_MAX - NST_ALIGN)
+		return finish(NULL, SIZE_MAX, err);
+	bytes = (bytes + NST_ALIGN - 1) / NST_ALIGN * NST_ALIGN;
+	return finish(aligned_alloc(NST_ALIGN, bytes ? bytes : NST_ALIGN), bytes, err);
+}
+
+char *nst_strdup(const char *s, struct nst_err *err)
+{
+	return finish(strdup(s), strlen(s) + 1, err);
+}
+
+int nst_buf_reserve(struct nst_buf *b, size_t more, struct nst_err *err)
+{
+	size_t need, cap;
+	void *p;
+
+	if (__builtin_add_overflow(b->len, more, &need))
+		return nst_fail_mem(err, SIZE_MAX);
+	if (need <= b->cap)
+		return 0;
+	cap = b->cap ? b->cap : 256;
+	while (cap < need)
+		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+	p = realloc(b->data, cap);
+	if (!p)
+		return nst_fail_mem(err, cap);
+	b->data = p;
+	b->cap = cap;
+	return 0;
+}
+
+int nst_buf_append(struct nst_buf *b, const void *p, size_t n, struct nst_err *err)
+{
+	int r = nst_buf_reserve(b, n, err);
+
+	if (r)
+		return r;
+	if (n)
+		memcpy(b->data + b->len, p, n);
+	b->len += n;
+	return 0;
+}
+
+int nst_buf_printf(struct nst_buf *b, struct nst_err *err, const char *fmt, ...)
+{
+	va_list ap;
+	int n, r;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return nst_fail(err, NST_EINVAL, "cannot format a message");
+	r = nst_buf_reserve(b, (size_t)n + 1, err);
+	if (r)
+		return r;
+	va_start(ap, fmt);
+	vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	b->len += (size_t)n;
+	return 0;
+}
+
+void nst_buf_release(struct nst_buf *b)
+{
+	free(b->data);
+	memset(b, 0, sizeof(*b));
+}
