@@ -1,0 +1,43 @@
+/* The command line as provenance.  Words that a shell would change are put in single quotes, so that
+ * the line can be pasted; the path of the program is left out, for it differs between machines. */
+#include <string.h>
+
+#include "libcore/cli/run.h"
+#include "libcore/util/mem.h"
+#include "libcore/util/version.h"
+
+static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			    "%+,-./:=@_";
+
+static int append_word(struct nst_buf *b, const char *word, struct nst_err *err)
+{
+	if (*word && word[strspn(word, plain)] == '\0')
+		return nst_buf_printf(b, err, " %s", word);
+	if (nst_buf_append(b, " '", 2, err) < 0)
+		return err->code;
+	for (; *word; word++) {
+		const char *as = *word == '\'' ? "'\\''" : word;
+
+		if (nst_buf_append(b, as, *word == '\'' ? 4 : 1, err) < 0)
+			return err->code;
+	}
+	return nst_buf_append(b, "'", 1, err);
+}
+
+char *nst_run_line(const char *program, int argc, char *const *argv, struct nst_err *err)
+{
+	struct nst_buf b = {0};
+
+	if (nst_buf_printf(&b, err, "%s %s: %s", program, NST_VERSION, program) < 0)
+		goto failed;
+	for (int i = 1; i < argc; i++) {
+		if (append_word(&b, argv[i], err) < 0)
+			goto failed;
+	}
+	if (nst_buf_append(&b, "", 1, err) < 0)
+		goto failed;
+	return (char *)b.data;
+failed:
+	nst_buf_release(&b);
+	return NULL;
+}
