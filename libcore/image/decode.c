@@ -1,0 +1,98 @@
+/* Decoding a sample: whatever is stored, upright RGB comes out.  What the shard states about a
+ * picture is held against the picture, since a label of one with the pixels of another would train
+ * without complaint. */
+#include "libcore/image/decode.h"
+
+#include <stdlib.h>
+
+#include "libcore/image/exif.h"
+#include "libcore/image/jpeg.h"
+#include "libcore/util/mem.h"
+
+enum { RAW = 0, JPEG = 1 }; /* image/codec of nst-shard(5) */
+
+struct nst_decoder {
+	struct nst_jpeg *jpeg;
+	struct nst_pixels lying; /* before it is turned upright */
+};
+
+struct nst_decoder *nst_decoder_new(struct nst_err *err)
+{
+	struct nst_decoder *d = nst_zalloc(1, sizeof *d, err);
+
+	if (!d)
+		return NULL;
+	d->jpeg = nst_jpeg_new(err);
+	if (!d->jpeg) {
+		free(d);
+		return NULL;
+	}
+	return d;
+}
+
+void nst_decoder_free(struct nst_decoder *d)
+{
+	if (!d)
+		return;
+	nst_jpeg_free(d->jpeg);
+	nst_pixels_release(&d->lying);
+	free(d);
+}
+
+void nst_decoder_lenient(struct nst_decoder *d, int on)
+{
+	nst_jpeg_lenient(d->jpeg, on);
+}
+
+static int decode_raw(const uint8_t *data, size_t n, size_t h, size_t w, uint32_t c,
+		      struct nst_pixels *out, struct nst_err *err)
+{
+	size_t bytes;
+	int rc;
+
+	if (c != 1 && c != 3)
+		return nst_fail(err, NST_EFORMAT, "raw picture has %u channels, not 1 or 3", c);
+	if (!h || !w || nst_mul_size(h, w, &bytes) < 0 || nst_mul_size(bytes, c, &bytes) < 0 ||
+	    bytes != n)
+		return nst_fail(err, NST_EFORMAT, "raw picture of %zu x %zu x %u has %zu bytes", h, w,
+				c, n);
+	if (c == 3)
+		return nst_pixels_copy(out, data, h, w, err);
+	rc = nst_pixels_shape(out, h, w, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		out->data[3 * i] = out->data[3 * i + 1] = out->data[3 * i + 2] = data[i];
+	return 0;
+}
+
+static int decode_jpeg(struct nst_decoder *d, const uint8_t *data, size_t n, uint32_t h, uint32_t w,
+		       double reduce, struct nst_pixels *out, struct nst_err *err)
+{
+	struct nst_jpeg_info info;
+	int rc = nst_jpeg_decode(d->jpeg, data, n, reduce, &info, out, err);
+
+	if (rc == 0 && (info.height != h || info.width != w))
+		return nst_fail(err, NST_EFORMAT,
+				"JPEG has %u x %u pixels, but %u x %u are stated", info.width,
+				info.height, w, h);
+	return rc;
+}
+
+int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
+	       uint32_t w, uint32_t c, int orientation, double reduce, struct nst_pixels *out,
+	       struct nst_err *err)
+{
+	int upright = orientation <= 1 || orientation > 8, rc;
+	struct nst_pixels *to = upright ? out : &d->lying;
+
+	if (codec == RAW)
+		rc = decode_raw(data, n, h, w, c, to, err);
+	else if (codec == JPEG)
+		rc = decode_jpeg(d, data, n, h, w, reduce, to, err);
+	else
+		rc = nst_fail(err, NST_EFORMAT, "picture has the unknown codec %d", codec);
+	if (rc == 0 && !upright)
+		rc = nst_orientation_apply(orientation, to->data, to->h, to->w, out, err);
+	return rc;
+}

@@ -1,0 +1,420 @@
+/* JPEG.  A picture passes two readers: a walk over its markers, which is ours and decides what is
+ * accepted at all, and libjpeg-turbo, which decodes.
+ *
+ * The walk exists because the library cannot say what we must know.  It invents an end marker when
+ * the data stop, mentioning it in a warning, and passes on only the first warning of a picture: a
+ * truncated file with one stray byte before would count as merely odd.  So the walk looks for the end
+ * marker itself, counts scans before any of them costs time, and names what is not supported.
+ *
+ * Every picture gets a decoder instance of its own (0.1 us).  One that is used again keeps the tables of
+ * the pictures before, for those that come without, and after an error even half a header: what a
+ * picture decodes to would depend on its predecessors.
+ *
+ * The TurboJPEG calls of version 2 are used; version 3 still has all of them. */
+#include "libcore/image/jpeg.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <turbojpeg.h>
+
+#include "libcore/image/exif.h"
+
+enum {
+	TEM = 0x01,
+	SOF0 = 0xc0, /* baseline */
+	SOF1 = 0xc1, /* extended sequential */
+	SOF2 = 0xc2, /* progressive */
+	DHT = 0xc4,
+	JPG = 0xc8,
+	DAC = 0xcc,
+	SOF15 = 0xcf,
+	RST0 = 0xd0,
+	RST7 = 0xd7,
+	SOI = 0xd8,
+	EOI = 0xd9,
+	SOS = 0xda,
+	APP0 = 0xe0,
+	APP1 = 0xe1,
+	APP14 = 0xee,
+};
+
+struct nst_jpeg {
+	tjhandle writer; /* made when first needed; sets its tables anew for every picture */
+	int lenient;
+	uint64_t limit;
+	struct nst_pixels cmyk; /* (h,w,4) in a buffer of pixels */
+	struct nst_buf packed;  /* of nst_jpeg_recompress */
+	struct nst_pixels unpacked;
+};
+
+/* What the walk remembers besides the result. */
+struct walk {
+	const uint8_t *p;
+	size_t n, at;
+	int jfif, adobe; /* adobe: transform code, -1 = no such segment */
+	uint8_t id[3];   /* names of the first components */
+};
+
+static unsigned get16(const uint8_t *p)
+{
+	return (unsigned)p[0] << 8 | p[1];
+}
+
+/* The next marker from w->at on, skipping what is not one; -1 at the end of the bytes. */
+static int next_marker(struct walk *w)
+{
+	while (w->at < w->n) {
+		const uint8_t *ff = memchr(w->p + w->at, 0xff, w->n - w->at);
+
+		if (!ff)
+			break;
+		w->at = (size_t)(ff - w->p);
+		while (w->at < w->n && w->p[w->at] == 0xff)
+			w->at++;
+		if (w->at == w->n)
+			break;
+		if (w->p[w->at++] != 0)
+			return w->p[w->at - 1];
+	}
+	w->at = w->n;
+	return -1;
+}
+
+/* Which process a frame header announces; NULL when it is one of the three that we decode. */
+static const char *unsupported(int sof)
+{
+	if (sof <= SOF2)
+		return NULL;
+	if (sof > JPG)
+		return "uses arithmetic coding";
+	return (sof & 3) == 3 && sof < 0xc5 ? "is lossless" : "is hierarchical";
+}
+
+static enum nst_jpeg_sampling sampling_of(const uint8_t *factor, int components)
+{
+	static const struct {
+		uint8_t luma;
+		enum nst_jpeg_sampling sampling;
+	} known[] = {
+		{0x11, NST_JPEG_444}, {0x21, NST_JPEG_422}, {0x22, NST_JPEG_420},
+		{0x12, NST_JPEG_440}, {0x41, NST_JPEG_411},
+	};
+
+	if (components == 1)
+		return NST_JPEG_444;
+	if (factor[1] != 0x11 || factor[2] != 0x11 || (components == 4 && factor[3] != factor[0]))
+		return NST_JPEG_OTHER;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (factor[0] == known[i].luma)
+			return known[i].sampling;
+	return NST_JPEG_OTHER;
+}
+
+/* Frame header: seg has len bytes behind the length field. */
+static int frame(struct walk *w, int sof, const uint8_t *seg, size_t len, uint64_t limit,
+		 struct nst_jpeg_info *info, struct nst_err *err)
+{
+	const char *why = unsupported(sof);
+	uint8_t factor[4] = {0};
+
+	if (why)
+		return nst_fail(err, NST_EFORMAT, "JPEG %s, which is not supported", why);
+	if (len < 6 || len < 6 + 3 * (size_t)seg[5])
+		return nst_fail(err, NST_EFORMAT, "JPEG has a damaged frame header");
+	if (info->components)
+		return nst_fail(err, NST_EFORMAT, "JPEG has two frame headers");
+	if (seg[0] != 8)
+		return nst_fail(err, NST_EFORMAT,
+				"JPEG has %u bits a sample, only 8 are supported", seg[0]);
+	info->height = get16(seg + 1);
+	info->width = get16(seg + 3);
+	info->components = seg[5];
+	info->progressive = sof == SOF2;
+	if (!info->width || !info->height)
+		return nst_fail(err, NST_EFORMAT, "JPEG states a size of %u x %u pixels",
+				info->width, info->height);
+	if (info->components != 1 && info->components != 3 && info->components != 4)
+		return nst_fail(err, NST_EFORMAT, "JPEG has %d components, not 1, 3 or 4",
+				info->components);
+	if ((uint64_t)info->width * info->height > limit)
+		return nst_fail(err, NST_ELIMIT,
+				"JPEG has %u x %u pixels, more than the limit of %llu", info->width,
+				info->height, (unsigned long long)limit);
+	for (int i = 0; i < info->components; i++) {
+		if (i < 3)
+			w->id[i] = seg[6 + 3 * i];
+		factor[i] = seg[7 + 3 * i];
+	}
+	info->sampling = sampling_of(factor, info->components);
+	return 0;
+}
+
+static void application(struct walk *w, int marker, const uint8_t *seg, size_t len,
+			struct nst_jpeg_info *info)
+{
+	if (marker == APP0 && len >= 5 && !memcmp(seg, "JFIF", 5))
+		w->jfif = 1;
+	else if (marker == APP14 && len >= 12 && !memcmp(seg, "Adobe", 5))
+		w->adobe = seg[11];
+	else if (marker == APP1 && info->orientation == 1)
+		info->orientation = nst_exif_orientation(seg, len);
+}
+
+/* The library's rules for what the components mean. */
+static enum nst_jpeg_space space_of(const struct walk *w, int components)
+{
+	if (components == 1)
+		return NST_JPEG_GRAY;
+	if (components == 4)
+		return w->adobe == 2 ? NST_JPEG_YCCK : NST_JPEG_CMYK;
+	if (w->jfif)
+		return NST_JPEG_YCC;
+	if (w->adobe >= 0)
+		return w->adobe == 0 ? NST_JPEG_RGB : NST_JPEG_YCC;
+	return memcmp(w->id, "RGB", 3) != 0 ? NST_JPEG_YCC : NST_JPEG_RGB;
+}
+
+int nst_jpeg_info(const uint8_t *data, size_t n, uint64_t max_pixels, struct nst_jpeg_info *info,
+		  struct nst_err *err)
+{
+	struct walk w = {.p = data, .n = n, .at = 2, .adobe = -1};
+
+	*info = (struct nst_jpeg_info){.orientation = 1};
+	if (!n)
+		return nst_fail(err, NST_EFORMAT, "JPEG is empty");
+	if (n < 2 || data[0] != 0xff || data[1] != SOI)
+		return nst_fail(err, NST_EFORMAT, "not a JPEG");
+	while (info->scans <= NST_JPEG_SCANS) {
+		int marker = next_marker(&w), rc;
+		size_t len;
+
+		if (marker < 0)
+			break;
+		if (marker == EOI) {
+			info->complete = 1;
+			break;
+		}
+		if (marker == TEM || (marker >= RST0 && marker <= RST7))
+			continue;
+		if (marker == SOI)
+			return nst_fail(err, NST_EFORMAT, "JPEG begins anew inside itself");
+		if (n - w.at < 2)
+			break;
+		len = get16(data + w.at);
+		if (len < 2)
+			return nst_fail(err, NST_EFORMAT, "JPEG has a segment of %zu bytes", len);
+		if (len > n - w.at)
+			break;
+		if (marker == SOS) {
+			if (!info->components)
+				return nst_fail(err, NST_EFORMAT, "JPEG has no frame header");
+			info->scans++;
+		} else if (marker >= SOF0 && marker <= SOF15 && marker != DHT && marker != JPG &&
+			   marker != DAC) {
+			rc = frame(&w, marker, data + w.at + 2, len - 2,
+				   max_pixels ? max_pixels : NST_IMAGE_PIXELS, info, err);
+			if (rc < 0)
+				return rc;
+		} else {
+			application(&w, marker, data + w.at + 2, len - 2, info);
+		}
+		w.at += len;
+	}
+	if (!info->scans && info->complete)
+		return nst_fail(err, NST_EFORMAT, "JPEG has no picture in it");
+	if (!info->scans)
+		return nst_fail(err, NST_EFORMAT, "JPEG ends early");
+	info->space = space_of(&w, info->components);
+	return 0;
+}
+
+struct nst_jpeg *nst_jpeg_new(struct nst_err *err)
+{
+	struct nst_jpeg *j = nst_zalloc(1, sizeof *j, err);
+
+	if (j)
+		j->limit = NST_IMAGE_PIXELS;
+	return j;
+}
+
+void nst_jpeg_free(struct nst_jpeg *j)
+{
+	if (!j)
+		return;
+	if (j->writer)
+		tjDestroy(j->writer);
+	nst_pixels_release(&j->cmyk);
+	nst_pixels_release(&j->unpacked);
+	nst_buf_release(&j->packed);
+	free(j);
+}
+
+void nst_jpeg_lenient(struct nst_jpeg *j, int on)
+{
+	j->lenient = on;
+}
+
+void nst_jpeg_limit(struct nst_jpeg *j, uint64_t max_pixels)
+{
+	j->limit = max_pixels ? max_pixels : NST_IMAGE_PIXELS;
+}
+
+/* Warnings after which part of the picture is made up.  All others are about form. */
+static int is_damage(const char *warning)
+{
+	static const char *const damage[] = {
+		"remature end of", /* of the file, of a data segment */
+		"bad Huffman code",
+		"instead of RST",
+	};
+
+	for (size_t i = 0; i < sizeof damage / sizeof *damage; i++)
+		if (strstr(warning, damage[i]))
+			return 1;
+	return 0;
+}
+
+/* Judge what a call into the library returned. */
+static int verdict(tjhandle tj, int rc, int lenient, struct nst_err *err)
+{
+	const char *text;
+
+	if (rc == 0)
+		return 0;
+	text = tjGetErrorStr2(tj);
+	if (tjGetErrorCode(tj) == TJERR_WARNING && (lenient || !is_damage(text)))
+		return 0;
+	return nst_fail(err, NST_EFORMAT, "JPEG is damaged: %s", text);
+}
+
+static unsigned reduction(const struct nst_jpeg_info *info, double reduce)
+{
+	for (unsigned s = 8; s > 1; s /= 2) {
+		double w = (info->width + s - 1) / s, h = (info->height + s - 1) / s;
+
+		if (w * reduce >= info->width && h * reduce >= info->height)
+			return s;
+	}
+	return 1;
+}
+
+/* a * b / 255, rounded. */
+static int times255(int a, int b)
+{
+	int t = a * b + 128;
+
+	return (t + (t >> 8)) >> 8;
+}
+
+static void rgb_from_cmyk(const uint8_t *cmyk, size_t n, uint8_t *rgb)
+{
+	for (size_t i = 0; i < n; i++, cmyk += 4, rgb += 3)
+		for (int c = 0; c < 3; c++)
+			rgb[c] = (uint8_t)(cmyk[3] - times255(255 - cmyk[c], cmyk[3]));
+}
+
+/* Make sure that the library reads the same size from the header as we did: it decodes into memory
+ * of that size. */
+static int agree(tjhandle tj, const uint8_t *data, size_t n, const struct nst_jpeg_info *info,
+		 struct nst_err *err)
+{
+	int w = 0, h = 0, sampling, space;
+
+	/* It also fails for samplings that it decodes well, having set the size: not looked at. */
+	(void)tjDecompressHeader3(tj, data, (unsigned long)n, &w, &h, &sampling, &space);
+	if (w == (int)info->width && h == (int)info->height)
+		return 0;
+	return nst_fail(err, NST_EFORMAT, "JPEG is damaged: %s",
+			w ? "ambiguous size" : tjGetErrorStr2(tj));
+}
+
+static int decode(struct nst_jpeg *j, tjhandle tj, const uint8_t *data, size_t n, double reduce,
+		  const struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
+{
+	unsigned s = reduction(info, reduce);
+	size_t w = (info->width + s - 1) / s, h = (info->height + s - 1) / s;
+	int cmyk = info->components == 4, rc = agree(tj, data, n, info, err);
+
+	if (rc == 0)
+		rc = nst_pixels_shape(out, h, w, err);
+	/* Four bytes a pixel, rounded up to whole rows of three. */
+	if (rc == 0 && cmyk)
+		rc = nst_pixels_shape(&j->cmyk, h + (h + 2) / 3, w, err);
+	if (rc < 0)
+		return rc;
+	rc = tjDecompress2(tj, data, (unsigned long)n, cmyk ? j->cmyk.data : out->data, (int)w, 0,
+			   (int)h, cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_LIMITSCANS);
+	rc = verdict(tj, rc, j->lenient, err);
+	if (rc == 0 && cmyk)
+		rgb_from_cmyk(j->cmyk.data, h * w, out->data);
+	return rc;
+}
+
+int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+		    struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
+{
+	int rc = nst_jpeg_info(data, n, j->limit, info, err);
+	tjhandle tj;
+
+	if (rc < 0)
+		return rc;
+	if (info->scans > NST_JPEG_SCANS)
+		return nst_fail(err, NST_ELIMIT, "JPEG has more than %d scans", NST_JPEG_SCANS);
+	if (!info->complete && !j->lenient)
+		return nst_fail(err, NST_EFORMAT, "JPEG ends early");
+	tj = tjInitDecompress();
+	if (!tj)
+		return nst_fail(err, NST_ENOMEM, "no memory for the JPEG decoder");
+	rc = decode(j, tj, data, n, reduce, info, out, err);
+	tjDestroy(tj);
+	return rc;
+}
+
+int nst_jpeg_encode(struct nst_jpeg *j, const uint8_t *rgb, size_t h, size_t w, int quality,
+		    enum nst_jpeg_sampling sampling, struct nst_buf *out, struct nst_err *err)
+{
+	static const int samp[] = {
+		[NST_JPEG_444] = TJSAMP_444, [NST_JPEG_422] = TJSAMP_422,
+		[NST_JPEG_420] = TJSAMP_420, [NST_JPEG_440] = TJSAMP_440,
+		[NST_JPEG_411] = TJSAMP_411,
+	};
+	unsigned long size;
+	unsigned char *to;
+	int rc;
+
+	if (!h || !w || h > 65500 || w > 65500)
+		return nst_fail(err, NST_EINVAL, "a JPEG cannot have %zu x %zu pixels", w, h);
+	if (quality < 1 || quality > 100 || sampling >= NST_JPEG_OTHER)
+		return nst_fail(err, NST_EINVAL, "JPEG quality must be 1 to 100, not %d", quality);
+	size = tjBufSize((int)w, (int)h, samp[sampling]);
+	rc = nst_buf_reserve(out, size, err);
+	if (rc < 0)
+		return rc;
+	if (!j->writer && !(j->writer = tjInitCompress()))
+		return nst_fail(err, NST_ENOMEM, "no memory for the JPEG encoder");
+	to = out->data + out->len;
+	rc = tjCompress2(j->writer, rgb, (int)w, 0, (int)h, TJPF_RGB, &to, &size, samp[sampling],
+			 quality, TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT);
+	if (rc < 0)
+		return nst_fail(err, NST_EFORMAT, "cannot encode a JPEG: %s",
+				tjGetErrorStr2(j->writer));
+	out->len += size;
+	return 0;
+}
+
+int nst_jpeg_recompress(void *ctx, uint8_t *rgb, size_t h, size_t w, int quality,
+			struct nst_err *err)
+{
+	struct nst_jpeg *j = ctx;
+	struct nst_jpeg_info info;
+	int rc;
+
+	j->packed.len = 0;
+	rc = nst_jpeg_encode(j, rgb, h, w, quality, NST_JPEG_420, &j->packed, err);
+	if (rc == 0)
+		rc = nst_jpeg_decode(j, j->packed.data, j->packed.len, 0, &info,
+				     &j->unpacked, err);
+	if (rc == 0)
+		memcpy(rgb, j->unpacked.data, 3 * h * w);
+	return rc;
+}

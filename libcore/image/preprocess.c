@@ -1,0 +1,215 @@
+/* Preprocessing for evaluation.  Teacher, student and test pictures must all pass through the same
+ * steps, so these are described by one struct, which travels in the model file as a line of words. */
+#include "libcore/image/preprocess.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcore/util/num.h"
+
+#define MAX_SIZE 4096
+
+static const char *const cropping_names[] = {
+	[NST_CROP_CENTRAL] = "central",
+	[NST_CROP_SHORTEST] = "shortest",
+	[NST_CROP_WHOLE] = "whole",
+};
+
+void nst_preprocess_init(struct nst_preprocess *p, size_t size)
+{
+	*p = (struct nst_preprocess){
+		.size = size,
+		.cropping = NST_CROP_CENTRAL,
+		.crop = size <= NST_SMALL_SIDE ? 1 : (double)size / (double)(size + 32),
+		.filter = NST_BICUBIC,
+		.mean = {0.485f, 0.456f, 0.406f},
+		.std = {0.229f, 0.224f, 0.225f},
+	};
+}
+
+int nst_preprocess_format(const struct nst_preprocess *p, struct nst_buf *out, struct nst_err *err)
+{
+	return nst_buf_printf(out, err,
+			      "input=%zux%zux3 cropping=%s crop=%.17g interpolation=%s "
+			      "mean=%.9g,%.9g,%.9g std=%.9g,%.9g,%.9g",
+			      p->size, p->size, cropping_names[p->cropping], p->crop,
+			      nst_filter_name(p->filter), (double)p->mean[0], (double)p->mean[1],
+			      (double)p->mean[2], (double)p->std[0], (double)p->std[1],
+			      (double)p->std[2]);
+}
+
+/* "a,b,c"; s is cut up. */
+static int parse_triple(char *s, float out[3])
+{
+	char *rest = NULL, *word = strtok_r(s, ",", &rest);
+	double v;
+
+	for (int i = 0; i < 3; i++, word = strtok_r(NULL, ",", &rest)) {
+		if (!word || nst_parse_double(word, &v) < 0)
+			return -1;
+		out[i] = (float)v;
+	}
+	return word ? -1 : 0;
+}
+
+/* "SxSx3" */
+static int parse_input(char *s, size_t *size)
+{
+	char *rest = NULL;
+	const char *a = strtok_r(s, "x", &rest), *b = strtok_r(NULL, "x", &rest);
+	const char *c = strtok_r(NULL, "x", &rest);
+	int64_t side, width;
+
+	if (!a || !b || !c || strcmp(c, "3") != 0 || strtok_r(NULL, "x", &rest) ||
+	    nst_parse_int(a, &side) < 0 || nst_parse_int(b, &width) < 0 || side != width ||
+	    side < 1 || side > MAX_SIZE)
+		return -1;
+	*size = (size_t)side;
+	return 0;
+}
+
+static int parse_cropping(const char *s, enum nst_cropping *out)
+{
+	for (size_t i = 0; i < sizeof cropping_names / sizeof *cropping_names; i++)
+		if (!strcmp(s, cropping_names[i])) {
+			*out = (enum nst_cropping)i;
+			return 0;
+		}
+	return -1;
+}
+
+enum word { INPUT, CROPPING, CROP, INTERPOLATION, MEAN, STD, WORDS };
+
+static int parse_word(enum word which, char *value, struct nst_preprocess *p)
+{
+	switch (which) {
+	case INPUT:
+		return 0; /* read beforehand */
+	case CROPPING:
+		return parse_cropping(value, &p->cropping);
+	case CROP:
+		return nst_parse_double(value, &p->crop) < 0 || !(p->crop > 0 && p->crop <= 1) ? -1 : 0;
+	case INTERPOLATION:
+		return nst_filter_parse(value, &p->filter);
+	case MEAN:
+		return parse_triple(value, p->mean);
+	case STD:
+		if (parse_triple(value, p->std) < 0)
+			return -1;
+		return p->std[0] > 0 && p->std[1] > 0 && p->std[2] > 0 ? 0 : -1;
+	default:
+		return -1;
+	}
+}
+
+static int parse_words(char *text, struct nst_preprocess *p, struct nst_err *err)
+{
+	static const char *const names[] = {"input", "cropping", "crop", "interpolation", "mean", "std"};
+	char *rest = NULL, *value;
+	unsigned seen = 0;
+	size_t size;
+
+	/* The size comes first, as the other defaults follow from it. */
+	value = strtok_r(text, " ", &rest);
+	if (!value || strncmp(value, "input=", 6) != 0 || parse_input(value + 6, &size) < 0)
+		return nst_fail(err, NST_EINVAL, "preprocessing does not begin with 'input=SxSx3'");
+	nst_preprocess_init(p, size);
+	for (char *word; (word = strtok_r(NULL, " ", &rest));) {
+		size_t which = 0;
+
+		value = strchr(word, '=');
+		if (!value)
+			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' is not NAME=VALUE", word);
+		*value++ = '\0';
+		while (which < WORDS && strcmp(word, names[which]) != 0)
+			which++;
+		if (which == WORDS || which == INPUT)
+			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' is not known here", word);
+		if (seen & 1u << which)
+			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' is repeated", word);
+		seen |= 1u << which;
+		if (parse_word((enum word)which, value, p) < 0)
+			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' has a senseless value",
+					word);
+	}
+	return 0;
+}
+
+int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_err *err)
+{
+	char *copy = nst_strdup(text, err);
+	int rc;
+
+	if (!copy)
+		return err->code;
+	rc = parse_words(copy, p, err);
+	free(copy);
+	return rc;
+}
+
+double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w)
+{
+	double least = (double)(h < w ? h : w);
+
+	return (p->cropping == NST_CROP_WHOLE ? 1 : p->crop) * least / (double)p->size;
+}
+
+/* Half of an even or odd rest, halves to the even side, as Python rounds. */
+static size_t middle(size_t rest)
+{
+	return (size_t)rint((double)rest / 2);
+}
+
+static int shortest(const struct nst_preprocess *p, struct nst_preprocessor *w,
+		    const struct nst_pixels *in, uint8_t *out, struct nst_err *err)
+{
+	size_t side = (size_t)((double)p->size / p->crop + 1e-6), top, left;
+	size_t h = in->h < in->w ? side : side * in->h / in->w;
+	size_t wide = in->h < in->w ? side * in->w / in->h : side;
+	int rc = nst_pixels_shape(&w->tmp, h, wide, err);
+
+	if (rc == 0)
+		rc = nst_resize(&w->resizer, in->data, in->h, in->w, NULL, p->filter, w->tmp.data, h,
+				wide, err);
+	if (rc < 0)
+		return rc;
+	top = middle(h - p->size);
+	left = middle(wide - p->size);
+	for (size_t y = 0; y < p->size; y++)
+		memcpy(out + 3 * p->size * y, w->tmp.data + 3 * ((top + y) * wide + left),
+		       3 * p->size);
+	return 0;
+}
+
+int nst_preprocess_pixels(const struct nst_preprocess *p, struct nst_preprocessor *w,
+			  const struct nst_pixels *in, uint8_t *out, struct nst_err *err)
+{
+	struct nst_box box;
+
+	if (p->cropping == NST_CROP_SHORTEST)
+		return shortest(p, w, in, out, err);
+	box = nst_box_central(in->h, in->w, p->crop);
+	return nst_resize(&w->resizer, in->data, in->h, in->w,
+			  p->cropping == NST_CROP_WHOLE ? NULL : &box, p->filter, out, p->size,
+			  p->size, err);
+}
+
+void nst_preprocess_normalise(const struct nst_preprocess *p, const uint8_t *in, size_t n,
+			      float *out)
+{
+	float table[3][256];
+
+	for (size_t c = 0; c < 3; c++)
+		for (size_t v = 0; v < 256; v++)
+			table[c][v] = ((float)v / 255 - p->mean[c]) / p->std[c];
+	for (size_t i = 0; i < n; i++, in += 3, out += 3)
+		for (size_t c = 0; c < 3; c++)
+			out[c] = table[c][in[c]];
+}
+
+void nst_preprocessor_release(struct nst_preprocessor *w)
+{
+	nst_resizer_release(&w->resizer);
+	nst_pixels_release(&w->tmp);
+}

@@ -1,0 +1,64 @@
+/* Preprocessing for evaluation: any picture to size x size, then to normalised floats.
+ *
+ * The noisy student form takes the central square of side size / (size + 32) * min(h,w) and resizes
+ * it; timm resizes the shorter side to floor(size / fraction) and takes the central size x size.
+ * With fraction 1 a picture that is size x size already passes unchanged (the 32-pixel form). */
+#ifndef NST_IMAGE_PREPROCESS_H
+#define NST_IMAGE_PREPROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcore/pixel/pixels.h"
+#include "libcore/pixel/resize.h"
+#include "libcore/util/err.h"
+#include "libcore/util/mem.h"
+
+enum nst_cropping {
+	NST_CROP_CENTRAL,  /* "central": crop, then resize */
+	NST_CROP_SHORTEST, /* "shortest": resize the shorter side, then crop */
+	NST_CROP_WHOLE,    /* "whole": resize everything, without regard to the aspect ratio */
+};
+
+struct nst_preprocess {
+	size_t size; /* side in pixels */
+	enum nst_cropping cropping;
+	double crop; /* fraction of the shorter side, (0,1]; not used by NST_CROP_WHOLE */
+	enum nst_filter filter;
+	float mean[3], std[3]; /* of values scaled to [0,1] */
+};
+
+/* The defaults of an input size: bicubic, mean .485 .456 .406, std .229 .224 .225; crop
+ * size / (size + 32), or 1 up to NST_SMALL_SIDE pixels. */
+#define NST_SMALL_SIDE 64
+void nst_preprocess_init(struct nst_preprocess *p, size_t size);
+
+/* Write as words ("input=224x224x3 cropping=central crop=0.875 interpolation=bicubic mean=... std=...")
+ * and read them back exactly; unknown, repeated or senseless words are NST_EINVAL.  Words left out
+ * keep the defaults of the size. */
+int nst_preprocess_format(const struct nst_preprocess *p, struct nst_buf *out, struct nst_err *err)
+	NST_MUST_CHECK;
+int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_err *err)
+	NST_MUST_CHECK;
+
+/* How much a h x w picture may be reduced while decoding (nst_jpeg_decode) without being enlarged
+ * again here. */
+double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w);
+
+/* Working memory, one a thread; zero-initialise. */
+struct nst_preprocessor {
+	struct nst_resizer resizer;
+	struct nst_pixels tmp;
+};
+void nst_preprocessor_release(struct nst_preprocessor *w);
+
+/* Crop and resize in to out (size,size,3), 8 bits. */
+int nst_preprocess_pixels(const struct nst_preprocess *p, struct nst_preprocessor *w,
+			  const struct nst_pixels *in, uint8_t *out, struct nst_err *err)
+	NST_MUST_CHECK;
+
+/* (x / 255 - mean) / std of n pixels, out (n,3). */
+void nst_preprocess_normalise(const struct nst_preprocess *p, const uint8_t *in, size_t n,
+			      float *out);
+
+#endif

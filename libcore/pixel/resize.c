@@ -1,0 +1,284 @@
+/* Resizing: two passes of weighted sums in fixed point.
+ *
+ * Every output pixel of a pass is a sum over a window of input pixels.  Windows and weights depend on
+ * the column (row) only, so they are computed once per picture, in double, and rounded to integers:
+ * the sums are then exact and the same on every machine.  The horizontal pass runs first and only
+ * over rows that the vertical pass will look at.  The order of the operations in windows_make is what
+ * makes the weights equal to Pillow's to the last bit; do not rearrange it. */
+#include "libcore/pixel/resize.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcore/util/mem.h"
+
+/* A sum of 8-bit values times weights that add up to 1, with lobes that overshoot (by far less than
+ * 2x), fits into 32 bits with this many fractional bits. */
+#define WEIGHT_BITS 22
+#define MAX_SIDE    (1u << 20)
+
+#define PI 3.14159265358979323846
+
+static const struct {
+	const char *name;
+	double support; /* half width of the kernel at scale 1 */
+} filters[] = {
+	[NST_BOX] = {"box", 0.5},
+	[NST_BILINEAR] = {"bilinear", 1},
+	[NST_BICUBIC] = {"bicubic", 2},
+	[NST_LANCZOS] = {"lanczos", 3},
+};
+
+/* One pass: output i is the sum of count[i] inputs from first[i] on, weights weight[i * stride]. */
+struct windows {
+	int32_t *weight;
+	size_t *first, *count;
+	size_t stride;
+};
+
+const char *nst_filter_name(enum nst_filter f)
+{
+	return filters[f].name;
+}
+
+int nst_filter_parse(const char *s, enum nst_filter *out)
+{
+	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
+		if (!strcmp(s, filters[i].name)) {
+			*out = (enum nst_filter)i;
+			return 0;
+		}
+	return -1;
+}
+
+struct nst_box nst_box_central(size_t h, size_t w, double fraction)
+{
+	size_t least = h < w ? h : w, side, y, x;
+
+	/* A fraction such as 380 / 412 times 412 must not end at 379. */
+	side = (size_t)(fraction * (double)least + 1e-6);
+	if (!side)
+		side = 1;
+	if (side > least)
+		side = least;
+	y = (h - side + 1) / 2;
+	x = (w - side + 1) / 2;
+	return (struct nst_box){(float)x, (float)y, (float)(x + side), (float)(y + side)};
+}
+
+static double sinc(double x)
+{
+	if (x == 0)
+		return 1;
+	x *= PI;
+	return sin(x) / x;
+}
+
+static double kernel(enum nst_filter f, double x)
+{
+	const double a = -0.5;
+
+	if (f == NST_BOX)
+		return x > -0.5 && x <= 0.5 ? 1 : 0;
+	if (f == NST_LANCZOS)
+		return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;
+	x = fabs(x);
+	if (f == NST_BILINEAR)
+		return x < 1 ? 1 - x : 0;
+	if (x < 1)
+		return ((a + 2) * x - (a + 3)) * x * x + 1;
+	if (x < 2)
+		return (((x - 5) * x + 8) * x - 4) * a;
+	return 0;
+}
+
+/* Kernels are stretched by the scale when shrinking (that is the antialiasing), never squeezed. */
+static double stretch(double scale)
+{
+	return scale < 1 ? 1 : scale;
+}
+
+static size_t window_width(enum nst_filter f, double scale)
+{
+	return 2 * (size_t)ceil(filters[f].support * stretch(scale)) + 1;
+}
+
+/* Windows of n outputs over the stretch [from, from + n * scale) of `in` inputs.  row has room for
+ * one window of doubles. */
+static void windows_make(struct windows *ws, enum nst_filter f, size_t in, double from, double scale,
+			 size_t n, double *row)
+{
+	double wide = stretch(scale), support = filters[f].support * wide, squeeze = 1 / wide;
+
+	for (size_t i = 0; i < n; i++) {
+		double centre = from + ((double)i + 0.5) * scale, sum = 0;
+		double lo = trunc(centre - support + 0.5), hi = trunc(centre + support + 0.5);
+		size_t first = lo < 0 ? 0 : (size_t)lo;
+		size_t end = hi > (double)in ? in : (size_t)hi;
+		int32_t *weight = ws->weight + i * ws->stride;
+
+		for (size_t x = first; x < end; x++) {
+			row[x - first] = kernel(f, ((double)x - centre + 0.5) * squeeze);
+			sum += row[x - first];
+		}
+		for (size_t x = 0; x < end - first; x++) {
+			double v = sum != 0 ? row[x] / sum : row[x];
+
+			weight[x] = (int32_t)((v < 0 ? -0.5 : 0.5) + v * (1 << WEIGHT_BITS));
+		}
+		ws->first[i] = first;
+		ws->count[i] = end - first;
+	}
+}
+
+static uint8_t clip(int32_t sum)
+{
+	sum >>= WEIGHT_BITS;
+	return sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
+}
+
+/* Rows [0,h) of src (h,w,3) to dst (h,n,3). */
+static void pass_across(const struct windows *ws, const uint8_t *src, size_t h, size_t w,
+			uint8_t *dst, size_t n)
+{
+	for (size_t y = 0; y < h; y++, src += 3 * w)
+		for (size_t i = 0; i < n; i++, dst += 3) {
+			const int32_t *weight = ws->weight + i * ws->stride;
+			const uint8_t *p = src + 3 * ws->first[i];
+			int32_t r = 1 << (WEIGHT_BITS - 1), g = r, b = r;
+
+			for (size_t k = 0; k < ws->count[i]; k++, p += 3) {
+				r += p[0] * weight[k];
+				g += p[1] * weight[k];
+				b += p[2] * weight[k];
+			}
+			dst[0] = clip(r);
+			dst[1] = clip(g);
+			dst[2] = clip(b);
+		}
+}
+
+/* src, whose first row is row `top` of the picture, to dst (n,w,3); sum has room for 3 * w. */
+static void pass_down(const struct windows *ws, const uint8_t *src, size_t top, size_t w,
+		      uint8_t *dst, size_t n, int32_t *sum)
+{
+	size_t line = 3 * w;
+
+	for (size_t i = 0; i < n; i++, dst += line) {
+		const int32_t *weight = ws->weight + i * ws->stride;
+		const uint8_t *p = src + (ws->first[i] - top) * line;
+
+		for (size_t x = 0; x < line; x++)
+			sum[x] = 1 << (WEIGHT_BITS - 1);
+		for (size_t k = 0; k < ws->count[i]; k++, p += line)
+			for (size_t x = 0; x < line; x++)
+				sum[x] += p[x] * weight[k];
+		for (size_t x = 0; x < line; x++)
+			dst[x] = clip(sum[x]);
+	}
+}
+
+/* Hand out the next aligned piece of the working memory; with base NULL only count. */
+static void *carve(uint8_t *base, size_t *used, size_t bytes)
+{
+	void *p = base ? base + *used : NULL;
+
+	*used += (bytes + NST_ALIGN - 1) / NST_ALIGN * NST_ALIGN;
+	return p;
+}
+
+static void carve_windows(struct windows *ws, uint8_t *base, size_t *used, size_t n)
+{
+	ws->weight = carve(base, used, n * ws->stride * sizeof *ws->weight);
+	ws->first = carve(base, used, n * sizeof *ws->first);
+	ws->count = carve(base, used, n * sizeof *ws->count);
+}
+
+static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size_t out_w,
+		 struct nst_err *err)
+{
+	if (!h || !w || !out_h || !out_w)
+		return nst_fail(err, NST_EINVAL, "cannot resize %zu x %zu pixels to %zu x %zu", w, h,
+				out_w, out_h);
+	if (h > MAX_SIDE || w > MAX_SIDE || out_h > MAX_SIDE || out_w > MAX_SIDE)
+		return nst_fail(err, NST_ELIMIT, "pictures of more than %u pixels a side are not "
+				"resized", MAX_SIDE);
+	if (!(b->x0 >= 0 && b->y0 >= 0 && b->x1 <= (float)w && b->y1 <= (float)h && b->x0 < b->x1 &&
+	      b->y0 < b->y1))
+		return nst_fail(err, NST_EINVAL, "the box (%g,%g)-(%g,%g) is not inside %zu x %zu "
+				"pixels", (double)b->x0, (double)b->y0, (double)b->x1, (double)b->y1,
+				w, h);
+	return 0;
+}
+
+int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
+	       const struct nst_box *box, enum nst_filter filter, uint8_t *dst, size_t out_h,
+	       size_t out_w, struct nst_err *err)
+{
+	struct nst_box all = {0, 0, (float)w, (float)h};
+	const struct nst_box *b = box ? box : &all;
+	int rc = check(h, w, b, out_h, out_w, err);
+	struct windows across = {0}, down = {0};
+	double scale_x, scale_y, *row;
+	size_t used, top = 0, rows = h, wide_x, wide_y;
+	int32_t *sum;
+	uint8_t *half = NULL;
+	int need_across, need_down;
+
+	if (rc < 0)
+		return rc;
+	/* The differences are taken in float, as the box is. */
+	scale_x = (double)(b->x1 - b->x0) / (double)out_w;
+	scale_y = (double)(b->y1 - b->y0) / (double)out_h;
+	need_across = out_w != w || b->x0 != 0 || b->x1 != (float)w;
+	need_down = out_h != h || b->y0 != 0 || b->y1 != (float)h;
+	if (!need_across && !need_down) {
+		memcpy(dst, src, 3 * h * w);
+		return 0;
+	}
+	across.stride = wide_x = window_width(filter, scale_x);
+	down.stride = wide_y = window_width(filter, scale_y);
+
+	/* Twice through the same list: to add up, then to hand out. */
+	for (int hand_out = 0; hand_out < 2; hand_out++) {
+		uint8_t *mem = hand_out ? r->mem : NULL;
+
+		used = 0;
+		row = carve(mem, &used, (wide_x > wide_y ? wide_x : wide_y) * sizeof *row);
+		sum = carve(mem, &used, 3 * out_w * sizeof *sum);
+		carve_windows(&across, mem, &used, out_w);
+		carve_windows(&down, mem, &used, out_h);
+		if (need_across && need_down)
+			half = carve(mem, &used, 3 * h * out_w);
+		if (!hand_out && used > r->cap) {
+			uint8_t *grown = nst_alloc_aligned(used, 1, err);
+
+			if (!grown)
+				return err->code;
+			free(r->mem);
+			r->mem = grown;
+			r->cap = used;
+		}
+	}
+
+	if (need_down) {
+		windows_make(&down, filter, h, b->y0, scale_y, out_h, row);
+		top = down.first[0];
+		rows = down.first[out_h - 1] + down.count[out_h - 1] - top;
+	}
+	if (need_across) {
+		windows_make(&across, filter, w, b->x0, scale_x, out_w, row);
+		pass_across(&across, src + 3 * w * top, rows, w, need_down ? half : dst, out_w);
+	}
+	if (need_down)
+		pass_down(&down, need_across ? half : src + 3 * w * top, top, out_w, dst, out_h,
+			  sum);
+	return 0;
+}
+
+void nst_resizer_release(struct nst_resizer *r)
+{
+	free(r->mem);
+	*r = (struct nst_resizer){0};
+}

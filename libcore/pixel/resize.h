@@ -1,0 +1,48 @@
+/* Resizing as Pillow does it: separable, antialiased when shrinking, 8 bits between the passes.
+ *
+ * Defined by equality with Pillow's Image.resize(size, filter, box) on RGB images: the kernel is
+ * widened by the scale, its weights are rounded to 22 fractional bits, each pass rounds and clips
+ * to 8 bits.  Source pixels just outside the box take part, as they do there. */
+#ifndef NST_PIXEL_RESIZE_H
+#define NST_PIXEL_RESIZE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcore/util/err.h"
+
+enum nst_filter {
+	NST_BOX,
+	NST_BILINEAR,
+	NST_BICUBIC, /* a = -0.5 */
+	NST_LANCZOS, /* three lobes */
+};
+
+/* "box", "bilinear", "bicubic", "lanczos"; the parser returns -1 for anything else. */
+const char *nst_filter_name(enum nst_filter f);
+int nst_filter_parse(const char *s, enum nst_filter *out);
+
+/* Part of a picture, in pixels from the top left corner; edges may lie between pixels. */
+struct nst_box {
+	float x0, y0, x1, y1;
+};
+
+/* The central square of side fraction * min(h,w), rounded down, at least one pixel.  Of an odd rest
+ * the larger half lies before it, as in the Noisy Student code. */
+struct nst_box nst_box_central(size_t h, size_t w, double fraction);
+
+/* Working memory; zero-initialise, one a thread. */
+struct nst_resizer {
+	uint8_t *mem;
+	size_t cap;
+};
+void nst_resizer_release(struct nst_resizer *r);
+
+/* Resize the part `box` (NULL = everything) of src (h,w,3) to dst (out_h,out_w,3); src and dst do
+ * not overlap.  Returns 0, NST_EINVAL for an empty size or a box that is empty or not inside the
+ * picture, NST_ELIMIT or NST_ENOMEM. */
+int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
+	       const struct nst_box *box, enum nst_filter filter, uint8_t *dst, size_t out_h,
+	       size_t out_w, struct nst_err *err) NST_MUST_CHECK;
+
+#endif

@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+"""Decoding, resizing and the operations of RandAugment against Pillow, through image_tool.c.
+
+Equality is exact unless a bound stands beside a test.  Where Pillow and TensorFlow differ, Pillow
+is compared with the flavour named after it and TensorFlow's formulas are written out here."""
+import io
+import math
+import os
+import random
+import subprocess
+import sys
+import tarfile
+
+try:
+    import numpy as np
+    from PIL import Image, ImageEnhance, ImageFile, ImageOps
+except ImportError as e:
+    print(f"1..0 # SKIP {e.name} is not installed")
+    sys.exit(0)
+
+ImageFile.MAXBLOCK = 1 << 22  # progressive JPEGs of noise outgrow the default buffer
+
+TF, PIL = 0, 1
+FILTERS = [("box", Image.BOX), ("bilinear", Image.BILINEAR), ("bicubic", Image.BICUBIC),
+           ("lanczos", Image.LANCZOS)]
+FILL = (128, 128, 128)
+
+tool = subprocess.Popen([os.path.join(os.environ.get("NST_BUILD", "build"),
+                                      "test-peers", "image_tool")],
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+tests = failures = 0
+
+
+def ok(good, name, why=""):
+    global tests, failures
+    tests += 1
+    failures += not good
+    print(f"{'ok' if good else 'not ok'} {tests} - {name}")
+    if not good and why:
+        print(f"# {why}")
+    sys.stdout.flush()
+
+
+def ask(name, data, *args):
+    """Pixels that image_tool answers, or the sentence of its error."""
+    tool.stdin.write(" ".join([name, str(len(data)), *(repr(float(a)) for a in args)]).encode()
+                     + b"\n" + data)
+    tool.stdin.flush()
+    h, w, *why = tool.stdout.readline().decode().rstrip("\n").split(" ", 2)
+    h, w = int(h), int(w)
+    if h == 0:
+        return " ".join(why)
+    return np.frombuffer(tool.stdout.read(3 * h * w), np.uint8).reshape(h, w, 3)
+
+
+def op(name, a, flavour=PIL, *args):
+    return ask(name, a.tobytes(), a.shape[0], a.shape[1], flavour, *args)
+
+
+def distance(a, b):
+    if isinstance(a, str):
+        return a
+    if a.shape != b.shape:
+        return f"shapes {a.shape} and {b.shape}"
+    return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+
+def agree(pairs, name, bound=0):
+    """One assertion over many pairs of pictures."""
+    worst = 0
+    for what, a, b in pairs:
+        d = distance(a, np.asarray(b))
+        if isinstance(d, str) or d > bound:
+            ok(False, name, f"{what}: {d}")
+            return
+        worst = max(worst, d)
+    ok(True, name + (f" (largest difference {worst})" if bound else ""))
+
+
+def pictures():
+    """Noise, smooth waves, a flat picture, few grey levels; odd and even sizes."""
+    rng = np.random.default_rng(5)
+    yield "noise", rng.integers(0, 256, (33, 47, 3), np.uint8)
+    y, x = np.mgrid[0:64, 0:80]
+    waves = np.stack([127 + 90 * np.sin(x / 7), 127 + 100 * np.cos(y / 9 + x / 20),
+                      100 + 60 * np.sin((x + y) / 11)], 2)
+    yield "waves", waves.astype(np.uint8)
+    yield "flat", np.full((32, 32, 3), (13, 200, 255), np.uint8)
+    yield "levels", (rng.integers(0, 4, (32, 32, 3)) * 40 + 30).astype(np.uint8)
+    yield "small", rng.integers(0, 256, (32, 32, 3), np.uint8)
+    yield "large", rng.integers(0, 256, (300, 260, 3), np.uint8)
+
+
+PICTURES = list(pictures())
+
+
+def test_resize():
+    random.seed(1)
+    for number, (name, pil) in enumerate(FILTERS):
+        pairs = []
+        for _ in range(150):
+            what, a = random.choice(PICTURES)
+            h, w, _ = a.shape
+            oh, ow = random.randint(1, 120), random.randint(1, 120)
+            box = (0, 0, w, h)
+            kind = random.randrange(4)
+            if kind == 1:
+                x, y = random.randrange(w), random.randrange(h)
+                box = (x, y, random.randint(x + 1, w), random.randint(y + 1, h))
+            elif kind == 2:
+                x, y = random.uniform(0, w - 1), random.uniform(0, h - 1)
+                box = (x, y, random.uniform(x + .01, w), random.uniform(y + .01, h))
+            elif kind == 3:
+                oh, ow = random.choice([(h, ow), (oh, w), (h, w)])
+            got = ask("resize", a.tobytes(), h, w, *box, number, oh, ow)
+            pairs.append((f"{what} {box} to {ow}x{oh}", got,
+                          Image.fromarray(a).resize((ow, oh), pil, box=box)))
+        agree(pairs, f"resize {name}")
+
+
+def test_pointwise():
+    agree([(n, op("invert", a), ImageOps.invert(Image.fromarray(a))) for n, a in PICTURES], "invert")
+    agree([(n, op("equalize", a), ImageOps.equalize(Image.fromarray(a))) for n, a in PICTURES],
+          "equalize")
+    # Single precision against double.
+    agree([(n, op("autocontrast", a), ImageOps.autocontrast(Image.fromarray(a)))
+           for n, a in PICTURES], "autocontrast", 1)
+    agree([((n, b), op("posterize", a, PIL, b), ImageOps.posterize(Image.fromarray(a), b))
+           for n, a in PICTURES for b in range(1, 9)], "posterize")
+    agree([((n, t), op("solarize", a, PIL, t), ImageOps.solarize(Image.fromarray(a), t))
+           for n, a in PICTURES for t in (0, 1, 77, 128, 255, 256)], "solarize")
+    agree([((n, v), op("solarize_add", a, PIL, v),
+            np.where(a < 128, np.clip(a.astype(int) + v, 0, 255), a))
+           for n, a in PICTURES for v in (0, 44, 110, 128, 308)], "solarize-add")
+
+
+FACTORS = (0, .1, .28, .82, 1, 1.18, 1.9, 2.5, 4.96)
+
+
+def test_enhance():
+    for name, enhancer in (("color", ImageEnhance.Color), ("contrast", ImageEnhance.Contrast),
+                           ("brightness", ImageEnhance.Brightness),
+                           ("sharpness", ImageEnhance.Sharpness)):
+        agree([((n, f), op(name, a, PIL, f), enhancer(Image.fromarray(a)).enhance(f))
+               for n, a in PICTURES for f in FACTORS], f"{name} as Pillow")
+
+
+def tf_blend(degenerate, a, factor):
+    f = np.float32(factor)
+    d, x = degenerate.astype(np.float32), a.astype(np.float32)
+    return np.clip(d + f * (x - d), 0, 255).astype(np.uint8)
+
+
+def tf_smooth(a):
+    x = a.astype(int)
+    total = sum(x[1 + dy:x.shape[0] - 1 + dy, 1 + dx:x.shape[1] - 1 + dx]
+                for dy in (-1, 0, 1) for dx in (-1, 0, 1)) + 4 * x[1:-1, 1:-1]
+    out = a.copy()
+    out[1:-1, 1:-1] = total // 13
+    return out
+
+
+def test_enhance_tf():
+    pairs = {"color": [], "contrast": [], "sharpness": []}
+    for n, a in PICTURES:
+        gray = (a.astype(np.float32) / 255 @ np.array([.2989, .587, .114], np.float32)
+                * np.float32(255.5)).astype(np.uint8)
+        level = min(a.shape[0] * a.shape[1] // 256, 255)
+        for f in FACTORS:
+            pairs["color"].append(((n, f), op("color", a, TF, f), tf_blend(gray[..., None], a, f)))
+            pairs["contrast"].append(((n, f), op("contrast", a, TF, f),
+                                      tf_blend(np.full_like(a, level), a, f)))
+            pairs["sharpness"].append(((n, f), op("sharpness", a, TF, f),
+                                       tf_blend(tf_smooth(a), a, f)))
+    agree(pairs["contrast"], "contrast as TensorFlow")
+    agree(pairs["sharpness"], "sharpness as TensorFlow")
+    # Sums of the grey level in another order: one grey level, times |1 - factor|.
+    agree(pairs["color"], "color as TensorFlow", 4)
+
+
+def pil_affine(a, *matrix):
+    im = Image.fromarray(a)
+    return im.transform(im.size, Image.AFFINE, matrix, Image.NEAREST, fillcolor=FILL)
+
+
+def tf_affine(a, m):
+    """Nearest pixel, in single precision, measured between centres; halves away from zero."""
+    h, w, _ = a.shape
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    m = [np.float32(v) for v in m]
+    sx, sy = m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5]
+    sx, sy = (np.trunc(v + np.copysign(np.float32(.5), v)).astype(int) for v in (sx, sy))
+    inside = (sx >= 0) & (sx < w) & (sy >= 0) & (sy < h)
+    return np.where(inside[..., None], a[np.clip(sy, 0, h - 1), np.clip(sx, 0, w - 1)], 128)
+
+
+def test_geometry():
+    degrees = (-84, -30, -12.5, 0, 3, 45, 81, 90)
+    agree([((n, d), op("rotate", a, PIL, d),
+            Image.fromarray(a).rotate(d, Image.NEAREST, fillcolor=FILL))
+           for n, a in PICTURES for d in degrees if d != 90], "rotate as Pillow")
+    shears = (-.84, -.3, -.1, 0, .15, .5, .9)
+    agree([((n, s), op("shear_x", a, PIL, s), pil_affine(a, 1, s, 0, 0, 1, 0))
+           for n, a in PICTURES for s in shears], "shear-x as Pillow")
+    agree([((n, s), op("shear_y", a, PIL, s), pil_affine(a, 1, 0, 0, s, 1, 0))
+           for n, a in PICTURES for s in shears], "shear-y as Pillow")
+    moves = (-300, -40, -3.6, 0, 1, 2.4, 10.8, 100)
+    agree([((n, t), op("translate_x", a, PIL, t), pil_affine(a, 1, 0, t, 0, 1, 0))
+           for n, a in PICTURES for t in moves], "translate-x as Pillow")
+    agree([((n, t), op("translate_y", a, PIL, t), pil_affine(a, 1, 0, 0, 0, 1, t))
+           for n, a in PICTURES for t in moves], "translate-y as Pillow")
+
+    agree([((n, s), op("shear_x", a, TF, s), tf_affine(a, (1, s, 0, 0, 1, 0)))
+           for n, a in PICTURES for s in shears], "shear-x as TensorFlow")
+    agree([((n, s), op("shear_y", a, TF, s), tf_affine(a, (1, 0, 0, s, 1, 0)))
+           for n, a in PICTURES for s in shears], "shear-y as TensorFlow")
+    agree([((n, t), op("translate_x", a, TF, t), tf_affine(a, (1, 0, t, 0, 1, 0)))
+           for n, a in PICTURES for t in moves], "translate-x as TensorFlow")
+    pairs = []
+    for n, a in PICTURES:
+        for d in degrees:
+            c, s = math.cos(math.radians(d)), math.sin(math.radians(d))
+            w1, h1 = a.shape[1] - 1, a.shape[0] - 1
+            pairs.append(((n, d), op("rotate", a, TF, d),
+                          tf_affine(a, (c, -s, (w1 - (c * w1 - s * h1)) / 2,
+                                        s, c, (h1 - (s * w1 + c * h1)) / 2))))
+    # Rounding of the offsets may move a pixel that lies between two: count, do not bound.
+    wrong = sum((a != b).any(2).sum() for _, a, b in pairs)
+    total = sum(a.shape[0] * a.shape[1] for _, a, _ in pairs)
+    ok(wrong <= total / 2000, f"rotate as TensorFlow (all but {wrong} of {total} pixels)")
+
+
+def test_cutout():
+    pairs = []
+    for n, a in PICTURES:
+        h, w, _ = a.shape
+        for cy, cx, half in ((0, 0, 4), (h - 1, w - 1, 9), (h // 2, 3, 8), (5, 5, 0), (9, 9, 400)):
+            b = a.copy()
+            b[max(0, cy - half):cy + half, max(0, cx - half):cx + half] = 128
+            pairs.append(((n, cy, cx, half), op("cutout", a, PIL, cy, cx, half), b))
+    agree(pairs, "cutout")
+
+
+def encoded(a, form, **more):
+    out = io.BytesIO()
+    (a if isinstance(a, Image.Image) else Image.fromarray(a)).save(out, form, **more)
+    return out.getvalue()
+
+
+def rgb(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def test_jpeg():
+    agree([((n, q, s, p), ask("jpeg", data), rgb(data))
+           for n, a in PICTURES for q in (30, 90, 100) for s in (0, 1, 2) for p in (False, True)
+           for data in [encoded(a, "JPEG", quality=q, subsampling=s, progressive=p)]],
+          "JPEG: baseline and progressive, 4:4:4, 4:2:2, 4:2:0")
+    agree([(n, ask("jpeg", data), rgb(data)) for n, a in PICTURES
+           for data in [encoded(Image.fromarray(a).convert("L"), "JPEG")]], "JPEG: grey")
+    agree([(n, ask("jpeg", data), rgb(data)) for n, a in PICTURES
+           for data in [encoded(Image.fromarray(a).convert("CMYK"), "JPEG")]], "JPEG: CMYK")
+    pairs = []
+    for n, a in PICTURES:
+        data = encoded(a, "JPEG")
+        for scale in (2, 4, 8):
+            im = Image.open(io.BytesIO(data))
+            im.draft("RGB", (im.width // scale, im.height // scale))
+            pairs.append(((n, scale), ask("jpeg", data, scale), np.asarray(im)))
+    agree(pairs, "JPEG: reduced while decoding")
+    pairs = []
+    for n, a in PICTURES:
+        for o in range(1, 9):
+            exif = Image.Exif()
+            exif[0x0112] = o
+            data = encoded(a, "JPEG", exif=exif)
+            pairs.append(((n, o), ask("upright", data),
+                          ImageOps.exif_transpose(Image.open(io.BytesIO(data)))))
+    agree(pairs, "JPEG: eight orientations")
+
+
+def test_formats():
+    for form in ("PNG", "BMP", "TIFF", "PPM", "TGA"):
+        agree([(n, ask("pixbuf", data), rgb(data)) for n, a in PICTURES
+               for data in [encoded(a, form)]], form)
+    agree([(n, ask("pixbuf", data), rgb(data)) for n, a in PICTURES
+           for data in [encoded(Image.fromarray(a).quantize(32), "GIF")]], "GIF")
+    agree([(n, ask("pixbuf", data), rgb(data)) for n, a in PICTURES
+           for data in [encoded(Image.fromarray(a).quantize(32), "PNG")]], "PNG: palette")
+    agree([(n, ask("pixbuf", data), rgb(data)) for n, a in PICTURES
+           for data in [encoded(Image.fromarray(a).convert("L"), "PNG")]], "PNG: grey")
+    alpha = []
+    for n, a in PICTURES:
+        data = encoded(np.dstack([a, a[..., 0]]), "PNG")
+        alpha.append((n, ask("pixbuf", data), rgb(data)))
+    agree(alpha, "PNG: alpha is dropped")
+    deep = Image.fromarray((np.arange(64 * 64).reshape(64, 64) * 16).astype(np.uint16))
+    want = (np.arange(64 * 64).reshape(64, 64) * 16 // 256).astype(np.uint8)
+    agree([("16 bit", ask("pixbuf", encoded(deep, "PNG")), np.dstack([want] * 3))],
+          "PNG: the high byte of 16 bits")
+
+
+def test_photographs():
+    """NST_PHOTOS=FILE.tar: JPEGs from the world, which are odd in ways that no encoder here is."""
+    path = os.environ.get("NST_PHOTOS")
+    if not path:
+        ok(True, "photographs # SKIP NST_PHOTOS names no tar file of JPEGs")
+        return
+    pairs = []
+    with tarfile.open(path) as tar:
+        for member in tar:
+            data = tar.extractfile(member).read() if member.isfile() else b""
+            if data.startswith(b"\xff\xd8\xff"):
+                pairs.append((member.name, ask("jpeg", data), rgb(data)))
+    agree(pairs, f"{len(pairs)} photographs")
+
+
+for test in (test_resize, test_pointwise, test_enhance, test_enhance_tf, test_geometry, test_cutout,
+             test_jpeg, test_formats, test_photographs):
+    test()
+tool.stdin.close()
+ok(tool.wait() == 0, "image_tool ended well")
+print(f"1..{tests}")
+sys.exit(failures > 0)

@@ -1,0 +1,476 @@
+/* libcore/augment/ops and randaugment: every operation against a plain twin, strengths against the
+ * published table, the option word, and what is drawn.  (tests/peers/image_pillow.py compares pixel
+ * for pixel with Pillow.) */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "libcore/augment/ops.h"
+#include "libcore/augment/randaugment.h"
+#include "libcore/util/mem.h"
+#include "libcore/util/rng.h"
+
+#define H 21
+#define W 26
+#define N (3 * H * W)
+
+static struct nst_err err;
+static uint8_t in[N], got[N], want[N], tmp[N];
+
+/* Kind 0: noise over everything; 1: few dark values; 2: one value a channel. */
+static void fill(int kind)
+{
+	struct nst_rng rng;
+
+	nst_rng_init(&rng, 1, NST_RNG_TEST, 4, (uint64_t)kind);
+	for (size_t i = 0; i < N; i++)
+		in[i] = kind == 0 ? (uint8_t)nst_rng_u32(&rng)
+		      : kind == 1 ? (uint8_t)(30 + 10 * nst_rng_below(&rng, 7) + i % 3)
+				  : (uint8_t)(i % 3 * 100 + 20);
+	memcpy(got, in, N);
+}
+
+static uint8_t pixel(long y, long x, size_t c)
+{
+	if (y < 0 || y >= H || x < 0 || x >= W)
+		return 128;
+	return in[3 * ((size_t)y * W + (size_t)x) + c];
+}
+
+static void autocontrast_stretches(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		fill(kind);
+		nst_op_autocontrast(got, H, W);
+		for (size_t c = 0; c < 3; c++) {
+			int lo = 255, hi = 0;
+
+			for (size_t i = c; i < N; i += 3) {
+				lo = in[i] < lo ? in[i] : lo;
+				hi = in[i] > hi ? in[i] : hi;
+			}
+			for (size_t i = c; i < N; i += 3) {
+				double v = hi > lo ? 255.0 * (in[i] - lo) / (hi - lo) : in[i];
+
+				assert_true(got[i] <= v + 1e-3 && got[i] >= v - 1);
+			}
+		}
+	}
+}
+
+static void equalize_follows_the_cumulative_count(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		fill(kind);
+		nst_op_equalize(got, H, W);
+		for (size_t c = 0; c < 3; c++) {
+			size_t most = 0, of_most = 0, step;
+
+			for (size_t i = c; i < N; i += 3)
+				most = in[i] > most ? in[i] : most;
+			for (size_t i = c; i < N; i += 3)
+				of_most += in[i] == most;
+			step = (H * W - of_most) / 255;
+			for (size_t i = c; i < N; i += 3) {
+				size_t below = 0, v;
+
+				for (size_t k = c; k < N; k += 3)
+					below += in[k] < in[i];
+				v = step ? (below + step / 2) / step : in[i];
+				assert_int_equal(got[i], v > 255 ? 255 : v);
+			}
+		}
+	}
+}
+
+static void pointwise_twins(void **state)
+{
+	static const int bits[] = {-3, 0, 1, 4, 7, 8, 11}, add[] = {0, 44, 110, 128, 308};
+	static const int from[] = {0, 1, 128, 204, 255, 256};
+
+	(void)state;
+	fill(0);
+	nst_op_invert(got, H, W);
+	for (size_t i = 0; i < N; i++)
+		assert_int_equal(got[i], 255 - in[i]);
+	for (size_t k = 0; k < 7; k++) {
+		int kept = bits[k] < 0 ? 0 : bits[k] > 8 ? 8 : bits[k];
+
+		fill(0);
+		nst_op_posterize(got, H, W, bits[k]);
+		for (size_t i = 0; i < N; i++)
+			assert_int_equal(got[i], in[i] - in[i] % (1 << (8 - kept)));
+	}
+	for (size_t k = 0; k < 6; k++) {
+		fill(0);
+		nst_op_solarize(got, H, W, from[k]);
+		for (size_t i = 0; i < N; i++)
+			assert_int_equal(got[i], in[i] < from[k] ? in[i] : 255 - in[i]);
+	}
+	for (size_t k = 0; k < 5; k++) {
+		fill(0);
+		nst_op_solarize_add(got, H, W, add[k]);
+		for (size_t i = 0; i < N; i++)
+			assert_int_equal(got[i], in[i] >= 128 ? in[i]
+					       : in[i] + add[k] > 255 ? 255 : in[i] + add[k]);
+	}
+}
+
+static uint8_t twin_blend(int from, int to, double factor)
+{
+	float v = (float)from + (float)factor * (float)(to - from);
+
+	return (uint8_t)fminf(fmaxf(v, 0), 255);
+}
+
+static int twin_gray(const uint8_t *p, enum nst_ops_flavour fl)
+{
+	return fl == NST_OPS_PIL ? (19595 * p[0] + 38470 * p[1] + 7471 * p[2] + 32768) / 65536
+				 : (int)((0.2989 * p[0] + 0.587 * p[1] + 0.114 * p[2]) * 255.5 / 255);
+}
+
+static void blends_twins(void **state)
+{
+	static const double factors[] = {0, 0.1, 0.82, 1, 1.9, 4.96};
+
+	(void)state;
+	for (int fl = NST_OPS_TF; fl <= NST_OPS_PIL; fl++)
+		for (size_t k = 0; k < 6; k++) {
+			double f = factors[k], sum = 0;
+			int level;
+
+			fill(0);
+			nst_op_color(got, H, W, f, (enum nst_ops_flavour)fl);
+			for (size_t i = 0; i < N; i++) {
+				int v = twin_blend(twin_gray(in + i / 3 * 3, (enum nst_ops_flavour)fl),
+						   in[i], f);
+
+				/* The grey level may be cut off on the other side of a whole. */
+				assert_true(abs(got[i] - v) <= (fl == NST_OPS_TF ? ceil(fabs(1 - f)) : 0));
+			}
+			for (size_t i = 0; i < N; i += 3)
+				sum += twin_gray(in + i, NST_OPS_PIL);
+			level = fl == NST_OPS_TF ? H * W / 256 : (int)(sum / (H * W) + 0.5);
+			fill(0);
+			nst_op_contrast(got, H, W, f, (enum nst_ops_flavour)fl);
+			for (size_t i = 0; i < N; i++)
+				assert_int_equal(got[i], twin_blend(level, in[i], f));
+			fill(0);
+			nst_op_brightness(got, H, W, f);
+			for (size_t i = 0; i < N; i++)
+				assert_int_equal(got[i], twin_blend(0, in[i], f));
+			fill(0);
+			nst_op_sharpness(got, H, W, f, (enum nst_ops_flavour)fl, tmp);
+			for (long y = 0; y < H; y++)
+				for (long x = 0; x < W; x++)
+					for (size_t c = 0; c < 3; c++) {
+						int at = pixel(y, x, c), smooth = 4 * at;
+						int edge = !y || !x || y == H - 1 || x == W - 1;
+
+						for (int d = 0; d < 9; d++)
+							smooth += pixel(y - 1 + d / 3, x - 1 + d % 3, c);
+						smooth = (smooth + (fl == NST_OPS_PIL ? 6 : 0)) / 13;
+						assert_int_equal(got[3 * (y * W + x) + (long)c],
+								 edge ? at : twin_blend(smooth, at, f));
+					}
+		}
+}
+
+/* Whole shears and moves, where both flavours and any arithmetic agree. */
+static void geometry_twins(void **state)
+{
+	(void)state;
+	for (int fl = NST_OPS_TF; fl <= NST_OPS_PIL; fl++)
+		for (int op = 0; op < 4; op++)
+			for (int v = -3; v <= 3; v++) {
+				enum nst_ops_flavour f = (enum nst_ops_flavour)fl;
+
+				if (op < 2 && fl == NST_OPS_PIL && v)
+					continue; /* half a pixel comes in: a test of its own */
+				fill(0);
+				if (op == 0)
+					nst_op_shear_x(got, H, W, v, f, tmp);
+				else if (op == 1)
+					nst_op_shear_y(got, H, W, v, f, tmp);
+				else if (op == 2)
+					nst_op_translate_x(got, H, W, v, f, tmp);
+				else
+					nst_op_translate_y(got, H, W, v, f, tmp);
+				for (long y = 0; y < H; y++)
+					for (long x = 0; x < W; x++)
+						for (size_t c = 0; c < 3; c++)
+							assert_int_equal(
+								got[3 * (y * W + x) + (long)c],
+								pixel(y + (op == 1 ? v * x : op == 3 ? v : 0),
+								      x + (op == 0 ? v * y : op == 2 ? v : 0),
+								      c));
+			}
+}
+
+static void shear_measures_from_the_flavours_origin(void **state)
+{
+	(void)state;
+	/* Row 1 of a shear by .5: from centre to centre .5 (to 1, away from zero); from the corner
+	 * .5 * 1.5 = .75, which with the half of column 0 is pixel 1. */
+	fill(0);
+	nst_op_shear_x(got, H, W, 0.5, NST_OPS_TF, tmp);
+	assert_int_equal(got[3 * W], pixel(1, 1, 0));
+	assert_int_equal(got[0], pixel(0, 0, 0));
+	fill(0);
+	nst_op_shear_x(got, H, W, 0.5, NST_OPS_PIL, tmp);
+	assert_int_equal(got[3 * W], pixel(1, 1, 0));
+	/* By .4: centre to centre .4, to 0; from the corner .5 + .6 = 1.1, which is pixel 1. */
+	fill(0);
+	nst_op_shear_x(got, H, W, 0.4, NST_OPS_TF, tmp);
+	assert_int_equal(got[3 * W], pixel(1, 0, 0));
+	fill(0);
+	nst_op_shear_x(got, H, W, 0.4, NST_OPS_PIL, tmp);
+	assert_int_equal(got[3 * W], pixel(1, 1, 0));
+}
+
+static void rotation_turns_counter_clockwise(void **state)
+{
+	uint8_t square[3 * 5 * 5], turned[3 * 5 * 5], room[3 * 5 * 5];
+
+	(void)state;
+	for (int fl = NST_OPS_TF; fl <= NST_OPS_PIL; fl++) {
+		for (size_t i = 0; i < 75; i++)
+			square[i] = turned[i] = (uint8_t)(3 * i);
+		nst_op_rotate(turned, 5, 5, 90, (enum nst_ops_flavour)fl, room);
+		for (size_t y = 0; y < 5; y++)
+			for (size_t x = 0; x < 5; x++)
+				assert_memory_equal(turned + 3 * (5 * y + x),
+						    square + 3 * (5 * x + 4 - y), 3);
+		nst_op_rotate(turned, 5, 5, 270, (enum nst_ops_flavour)fl, room);
+		assert_memory_equal(turned, square, 75);
+	}
+	fill(0);
+	nst_op_rotate(got, H, W, 45, NST_OPS_PIL, tmp);
+	assert_int_equal(got[0], 128); /* the corners show the fill */
+	assert_int_equal(got[N - 1], 128);
+}
+
+static void cutout_stays_inside(void **state)
+{
+	static const size_t at[][3] = {{0, 0, 4}, {H - 1, W - 1, 3}, {10, 12, 5}, {3, 3, 0}, {9, 9, 99}};
+
+	(void)state;
+	for (size_t k = 0; k < 5; k++) {
+		long cy = (long)at[k][0], cx = (long)at[k][1], half = (long)at[k][2];
+
+		fill(0);
+		nst_op_cutout(got, H, W, at[k][0], at[k][1], at[k][2]);
+		for (long y = 0; y < H; y++)
+			for (long x = 0; x < W; x++) {
+				int cut = y >= cy - half && y < cy + half && x >= cx - half &&
+					  x < cx + half;
+
+				assert_int_equal(got[3 * (y * W + x)], cut ? 128 : pixel(y, x, 0));
+			}
+	}
+}
+
+/* One pixel wide or high: nothing to smooth, shear or turn, and nothing outside to read. */
+static void tiny_pictures_pass(void **state)
+{
+	static const size_t sizes[][2] = {{1, 1}, {1, 7}, {7, 1}, {2, 2}};
+	struct nst_randaugment ra;
+	struct nst_rng rng;
+
+	(void)state;
+	for (int form = NST_RA_TF; form <= NST_RA_MONO; form++)
+		for (size_t k = 0; k < 4; k++) {
+			size_t h = sizes[k][0], w = sizes[k][1];
+			uint8_t *p = malloc(3 * h * w), *t = malloc(3 * h * w);
+
+			assert_true(p && t);
+			memset(p, 77, 3 * h * w);
+			nst_randaugment_init(&ra, 32);
+			ra.n = 32;
+			ra.m = 27;
+			ra.std = 5;
+			ra.form = (enum nst_ra_form)form;
+			nst_rng_init(&rng, 1, NST_RNG_TEST, 5, k);
+			for (int i = 0; i < 50; i++)
+				nst_randaugment_apply(&ra, &rng, p, h, w, t);
+			free(p);
+			free(t);
+		}
+}
+
+/* Rows of the published table: M, then what the operations get. */
+static void tf_strengths_are_the_published_ones(void **state)
+{
+	static const double table[][9] = {
+		/* M  rotate bits from add  factor shear translate cutout */
+		{4, 12, 1, 102, 44, 0.82, 0.12, 40, 16},
+		{5, 15, 2, 128, 55, 1.00, 0.15, 50, 20},
+		{9, 27, 3, 230, 99, 1.72, 0.27, 90, 36},
+		{10, 30, 4, 0, 110, 1.90, 0.30, 100, 40},
+		{12, 36, 4, 51, 132, 2.26, 0.36, 120, 48},
+		{15, 45, 6, 128, 165, 2.80, 0.45, 150, 60},
+		{18, 54, 7, 204, 198, 3.34, 0.54, 180, 72},
+		{27, 81, 10, 179, 297, 4.96, 0.81, 270, 108},
+		{28, 84, 11, 204, 308, 5.14, 0.84, 280, 112},
+	};
+	static const enum nst_ra_op ops[] = {
+		NST_RA_ROTATE, NST_RA_POSTERIZE, NST_RA_SOLARIZE, NST_RA_SOLARIZE_ADD,
+		NST_RA_COLOR, NST_RA_SHEAR_X, NST_RA_TRANSLATE_Y, NST_RA_CUTOUT,
+	};
+	struct nst_randaugment ra, small;
+
+	(void)state;
+	nst_randaugment_init(&ra, 224);
+	nst_randaugment_init(&small, 32);
+	for (size_t r = 0; r < sizeof table / sizeof *table; r++) {
+		double m = table[r][0];
+
+		for (size_t c = 0; c < 8; c++)
+			assert_true(fabs(nst_ra_strength(&ra, ops[c], m, 1, 224) - table[r][c + 1]) < 1e-9);
+		assert_true(fabs(nst_ra_strength(&small, NST_RA_TRANSLATE_X, m, 1, 32) - 0.4 * m) < 1e-9);
+		assert_true(nst_ra_strength(&small, NST_RA_CUTOUT, m, 1, 32) == floor(0.4 * m + 1e-9));
+	}
+}
+
+static void mono_grows_and_stops(void **state)
+{
+	struct nst_randaugment ra;
+
+	(void)state;
+	nst_randaugment_init(&ra, 224);
+	ra.form = NST_RA_MONO;
+	for (int op = 0; op < NST_RA_OPS; op++)
+		for (int sign = -1; sign <= 1; sign += 2) {
+			int falls = op == NST_RA_POSTERIZE || op == NST_RA_SOLARIZE ||
+				    (sign < 0 && op >= NST_RA_COLOR && op <= NST_RA_SHARPNESS);
+			double last = nst_ra_strength(&ra, (enum nst_ra_op)op, 0, sign, 224);
+
+			for (double m = 0.1; m < 60; m += 0.1) {
+				double s = nst_ra_strength(&ra, (enum nst_ra_op)op, m, sign, 224);
+
+				assert_true(falls ? s <= last : s >= last);
+				last = s;
+			}
+		}
+	assert_true(nst_ra_strength(&ra, NST_RA_POSTERIZE, 0, 1, 224) == 8);
+	assert_true(nst_ra_strength(&ra, NST_RA_POSTERIZE, 60, 1, 224) == 2);
+	assert_true(nst_ra_strength(&ra, NST_RA_SOLARIZE, 0, 1, 224) == 256);
+	assert_true(nst_ra_strength(&ra, NST_RA_TRANSLATE_X, 60, 1, 224) == 0.45 * 224);
+	assert_true(nst_ra_strength(&ra, NST_RA_BRIGHTNESS, 0, -1, 224) == 1);
+	assert_true(nst_ra_strength(&ra, NST_RA_BRIGHTNESS, 60, -1, 224) == 0.1);
+	assert_true(nst_ra_strength(&ra, NST_RA_ROTATE, 60, 1, 224) == 90);
+	assert_true(nst_ra_strength(&ra, NST_RA_CUTOUT, 60, 1, 224) == 56);
+}
+
+static void option_words_are_read(void **state)
+{
+	struct nst_randaugment ra, back;
+	struct nst_buf b = {0}, again = {0};
+
+	(void)state;
+	assert_int_equal(nst_randaugment_parse("n2,m9", 224, &ra, &err), 0);
+	assert_int_equal(ra.n, 2);
+	assert_true(ra.m == 9 && ra.std == 0 && ra.p == 1);
+	assert_int_equal(ra.form, NST_RA_TF);
+	assert_true(ra.translate == 100 && ra.cutout == 40);
+	assert_int_equal(ra.ops, (1u << NST_RA_OPS) - 1);
+	assert_int_equal(nst_randaugment_parse("n2,m27", 32, &ra, &err), 0);
+	assert_int_equal(ra.form, NST_RA_MONO);
+	assert_true(ra.translate == 4 && ra.cutout == 4);
+	assert_int_equal(nst_randaugment_parse("n2,m27,form=tf", 32, &ra, &err), 0);
+	assert_int_equal(ra.form, NST_RA_TF);
+	assert_int_equal(nst_randaugment_parse("n1,m5,ops=-cutout-shear-x-solarize-add", 32, &ra, &err), 0);
+	assert_int_equal(ra.ops, ((1u << NST_RA_OPS) - 1) &
+			 ~(1u << NST_RA_CUTOUT | 1u << NST_RA_SHEAR_X | 1u << NST_RA_SOLARIZE_ADD));
+	assert_int_equal(nst_randaugment_parse("n3,m7.5,std=0.5,p=.5,translate=10,cutout=6,form=mono,"
+					       "ops=shear-x+solarize+invert", 32, &ra, &err), 0);
+	assert_int_equal(ra.ops, 1u << NST_RA_SHEAR_X | 1u << NST_RA_SOLARIZE | 1u << NST_RA_INVERT);
+	assert_int_equal(nst_randaugment_format(&ra, &b, &err), 0);
+	assert_int_equal(nst_randaugment_parse((char *)b.data, 224, &back, &err), 0);
+	assert_int_equal(nst_randaugment_format(&back, &again, &err), 0);
+	assert_string_equal((char *)b.data, (char *)again.data);
+	assert_string_equal((char *)b.data, "n3,m7.5,form=mono,std=0.5,p=0.5,translate=10,cutout=6,"
+					    "ops=invert+solarize+shear-x");
+	assert_int_equal(nst_randaugment_parse("none", 32, &ra, &err), 0);
+	assert_int_equal(ra.n, 0);
+	nst_buf_release(&b);
+	nst_buf_release(&again);
+}
+
+static void senseless_words_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"", "n2", "m9,n2", "m9", "n2,m", "n,m9", "n-1,m9", "n2,m-1", "n2,mnan", "n99,m9",
+		"n2,m9,form=inc", "n2,m9,p=2", "n2,m9,ops=", "n2,m9,ops=twist", "n2,m9,ops=rotate,invert",
+		"n2,m9,ops=rotate-invert", "n2,m9,x=1", "n2,m9,std=-1", "n2,p=1,m9",
+	};
+	struct nst_randaugment ra;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(nst_randaugment_parse(bad[i], 32, &ra, &err), NST_EINVAL);
+}
+
+/* Only what is allowed, about equally often, both signs, and the same for the same stream. */
+static void draws_are_fair_and_repeatable(void **state)
+{
+	struct nst_randaugment ra;
+	struct nst_rng rng;
+	size_t left = 0, right = 0, inverted = 0, untouched = 0;
+
+	(void)state;
+	assert_int_equal(nst_randaugment_parse("n1,m5,p=0.75,ops=translate-x+invert,translate=4", 32, &ra,
+					       &err), 0);
+	for (uint64_t s = 0; s < 4000; s++) {
+		fill(0);
+		nst_rng_init(&rng, 7, NST_RNG_AUGMENT, 0, s);
+		nst_randaugment_apply(&ra, &rng, got, H, W, tmp);
+		memcpy(want, in, N);
+		nst_rng_init(&rng, 7, NST_RNG_AUGMENT, 0, s);
+		nst_randaugment_apply(&ra, &rng, want, H, W, tmp);
+		assert_memory_equal(got, want, N);
+		if (!memcmp(got, in, N))
+			untouched++;
+		else if (got[0] == 255 - in[0] && got[N - 1] == 255 - in[N - 1])
+			inverted++;
+		else if (got[0] == pixel(0, 2, 0) && got[N - 1] == 128)
+			left++;
+		else if (got[0] == 128 && got[N - 1] == pixel(H - 1, W - 3, 2))
+			right++;
+	}
+	assert_int_equal(untouched + inverted + left + right, 4000);
+	assert_in_range(untouched, 880, 1120); /* within about four deviations */
+	assert_in_range(inverted, 1380, 1620);
+	assert_in_range(left, 650, 850);
+	assert_in_range(right, 650, 850);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(autocontrast_stretches),
+		cmocka_unit_test(equalize_follows_the_cumulative_count),
+		cmocka_unit_test(pointwise_twins),
+		cmocka_unit_test(blends_twins),
+		cmocka_unit_test(geometry_twins),
+		cmocka_unit_test(shear_measures_from_the_flavours_origin),
+		cmocka_unit_test(rotation_turns_counter_clockwise),
+		cmocka_unit_test(cutout_stays_inside),
+		cmocka_unit_test(tiny_pictures_pass),
+		cmocka_unit_test(tf_strengths_are_the_published_ones),
+		cmocka_unit_test(mono_grows_and_stops),
+		cmocka_unit_test(option_words_are_read),
+		cmocka_unit_test(senseless_words_are_refused),
+		cmocka_unit_test(draws_are_fair_and_repeatable),
+	};
+
+	return cmocka_run_group_tests_name("randaugment", tests, NULL, NULL);
+}

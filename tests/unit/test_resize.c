@@ -1,0 +1,362 @@
+/* libcore/pixel/resize and libcore/image/preprocess: against a plain twin in double, one level apart
+ * at most, and the sizes and offsets of the two ways to crop.  (tests/peers/image_pillow.py compares
+ * pixel for pixel with Pillow.) */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "libcore/image/preprocess.h"
+#include "libcore/pixel/pixels.h"
+#include "libcore/pixel/resize.h"
+#include "libcore/util/rng.h"
+
+static struct nst_err err;
+static struct nst_resizer resizer;
+
+static uint8_t *noise(size_t n, uint64_t seed)
+{
+	struct nst_rng rng;
+	uint8_t *p = malloc(n);
+
+	assert_non_null(p);
+	nst_rng_init(&rng, seed, NST_RNG_TEST, 0, 0);
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)nst_rng_u32(&rng);
+	return p;
+}
+
+static double twin_kernel(enum nst_filter f, double x)
+{
+	double a = fabs(x);
+
+	switch (f) {
+	case NST_BOX:
+		return x > -0.5 && x <= 0.5;
+	case NST_BILINEAR:
+		return a < 1 ? 1 - a : 0;
+	case NST_BICUBIC:
+		if (a < 1)
+			return 1.5 * a * a * a - 2.5 * a * a + 1;
+		return a < 2 ? -0.5 * a * a * a + 2.5 * a * a - 4 * a + 2 : 0;
+	case NST_LANCZOS:
+		if (a < 1e-12)
+			return 1;
+		return a < 3 ? 3 * sin(M_PI * a) * sin(M_PI * a / 3) / (M_PI * M_PI * a * a) : 0;
+	}
+	return 0;
+}
+
+/* Resize one line of doubles to another, looking at every input for every output. */
+static void twin_line(enum nst_filter f, const double *in, size_t n, double from, double to,
+		      double *out, size_t m)
+{
+	static const double support[] = {0.5, 1, 2, 3};
+	double scale = (to - from) / (double)m, wide = scale > 1 ? scale : 1;
+
+	for (size_t i = 0; i < m; i++) {
+		double centre = from + ((double)i + 0.5) * scale, sum = 0, total = 0;
+
+		for (size_t x = 0; x < n; x++) {
+			double d = (double)x + 0.5 - centre, k = 0;
+
+			/* Windows are whole pixels whose middle lies within the support. */
+			if (d >= -support[f] * wide - 1e-9 && d <= support[f] * wide + 1e-9)
+				k = twin_kernel(f, d / wide);
+			sum += k * in[x];
+			total += k;
+		}
+		out[i] = sum / total;
+	}
+}
+
+/* Across, to 8 bits, down, to 8 bits: as defined, in floating point. */
+static void twin(const uint8_t *src, size_t h, size_t w, const struct nst_box *b, enum nst_filter f,
+		 uint8_t *dst, size_t oh, size_t ow)
+{
+	double *half = malloc(h * ow * sizeof *half), line[256], result[256];
+
+	assert_non_null(half);
+	for (size_t c = 0; c < 3; c++) {
+		for (size_t y = 0; y < h; y++) {
+			for (size_t x = 0; x < w; x++)
+				line[x] = src[3 * (y * w + x) + c];
+			twin_line(f, line, w, (double)b->x0, (double)b->x1, half + y * ow, ow);
+			for (size_t x = 0; x < ow; x++)
+				half[y * ow + x] = fmin(fmax(floor(half[y * ow + x] + 0.5), 0), 255);
+		}
+		for (size_t x = 0; x < ow; x++) {
+			for (size_t y = 0; y < h; y++)
+				line[y] = half[y * ow + x];
+			twin_line(f, line, h, (double)b->y0, (double)b->y1, result, oh);
+			for (size_t y = 0; y < oh; y++)
+				dst[3 * (y * ow + x) + c] =
+					(uint8_t)fmin(fmax(floor(result[y] + 0.5), 0), 255);
+		}
+	}
+	free(half);
+}
+
+static void agrees_with_the_twin(void **state)
+{
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 1, NST_RNG_TEST, 1, 0);
+	for (int i = 0; i < 120; i++) {
+		enum nst_filter f = (enum nst_filter)(i % 4);
+		size_t h = 1 + nst_rng_below(&rng, 60), w = 1 + nst_rng_below(&rng, 60);
+		size_t oh = 1 + nst_rng_below(&rng, 80), ow = 1 + nst_rng_below(&rng, 80);
+		uint32_t x = nst_rng_below(&rng, (uint32_t)w), y = nst_rng_below(&rng, (uint32_t)h);
+		struct nst_box b = {0, 0, (float)w, (float)h};
+		uint8_t *src = noise(3 * h * w, (uint64_t)i), *got = malloc(3 * oh * ow);
+		uint8_t *want = malloc(3 * oh * ow);
+
+		assert_true(got && want);
+		if (i & 4)
+			b = (struct nst_box){(float)x, (float)y,
+					     (float)(x + 1 + nst_rng_below(&rng, (uint32_t)w - x)),
+					     (float)(y + 1 + nst_rng_below(&rng, (uint32_t)h - y))};
+		assert_int_equal(nst_resize(&resizer, src, h, w, &b, f, got, oh, ow, &err), 0);
+		twin(src, h, w, &b, f, want, oh, ow);
+		for (size_t k = 0; k < 3 * oh * ow; k++)
+			assert_true(abs(got[k] - want[k]) <= 1);
+		free(src);
+		free(got);
+		free(want);
+	}
+}
+
+static void same_size_is_a_copy(void **state)
+{
+	uint8_t *src = noise(3 * 20 * 30, 3), *dst = malloc(3 * 20 * 30);
+
+	(void)state;
+	assert_non_null(dst);
+	for (int f = NST_BOX; f <= NST_LANCZOS; f++) {
+		assert_int_equal(nst_resize(&resizer, src, 20, 30, NULL, (enum nst_filter)f, dst, 20,
+					    30, &err), 0);
+		assert_memory_equal(src, dst, 3 * 20 * 30);
+	}
+	free(src);
+	free(dst);
+}
+
+static void a_whole_box_of_its_size_is_a_crop(void **state)
+{
+	uint8_t *src = noise(3 * 20 * 30, 4), dst[3 * 5 * 7];
+	struct nst_box b = {11, 2, 18, 7};
+
+	(void)state;
+	assert_int_equal(nst_resize(&resizer, src, 20, 30, &b, NST_BICUBIC, dst, 5, 7, &err), 0);
+	for (size_t y = 0; y < 5; y++)
+		assert_memory_equal(dst + 3 * 7 * y, src + 3 * (30 * (2 + y) + 11), 3 * 7);
+	free(src);
+}
+
+static void nonsense_is_refused(void **state)
+{
+	uint8_t src[3 * 4 * 4] = {0}, dst[3 * 4 * 4];
+	static const struct nst_box bad[] = {{0, 0, 5, 4}, {-1, 0, 4, 4}, {2, 0, 2, 4},
+					     {0, 3, 4, 1}, {0, 0, NAN, 4}, {0, 0, 4, INFINITY}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(nst_resize(&resizer, src, 4, 4, &bad[i], NST_BOX, dst, 4, 4, &err),
+				 NST_EINVAL);
+	assert_int_equal(nst_resize(&resizer, src, 0, 4, NULL, NST_BOX, dst, 4, 4, &err), NST_EINVAL);
+	assert_int_equal(nst_resize(&resizer, src, 4, 4, NULL, NST_BOX, dst, 4, 0, &err), NST_EINVAL);
+	assert_int_equal(nst_resize(&resizer, src, 4, 4, NULL, NST_BOX, dst, 4, (size_t)1 << 40, &err),
+			 NST_ELIMIT);
+}
+
+static void filters_have_names(void **state)
+{
+	enum nst_filter f;
+
+	(void)state;
+	for (int i = NST_BOX; i <= NST_LANCZOS; i++) {
+		assert_int_equal(nst_filter_parse(nst_filter_name((enum nst_filter)i), &f), 0);
+		assert_int_equal(f, i);
+	}
+	assert_int_equal(nst_filter_parse("cubic", &f), -1);
+}
+
+static void pixels_grow_and_swap(void **state)
+{
+	struct nst_pixels a = {0}, b = {0};
+
+	(void)state;
+	assert_int_equal(nst_pixels_shape(&a, 10, 10, &err), 0);
+	a.data[299] = 7;
+	nst_pixels_swap(&a, &b);
+	assert_null(a.data);
+	assert_int_equal(b.data[299], 7);
+	assert_int_equal(nst_pixels_shape(&a, SIZE_MAX / 2, 3, &err), NST_ELIMIT);
+	nst_pixels_release(&b);
+	assert_null(b.data);
+	nst_pixels_release(&b);
+}
+
+/* ---- preprocessing ---- */
+
+static void central_box_is_the_papers(void **state)
+{
+	static const struct {
+		size_t h, w;
+		double fraction;
+		float x0, y0, side;
+	} cases[] = {
+		{256, 256, 224.0 / 256, 16, 16, 224},
+		{300, 401, 224.0 / 256, 70, 19, 262}, /* (401 - 262 + 1) / 2, (300 - 262 + 1) / 2 */
+		{412, 500, 380.0 / 412, 60, 16, 380},
+		{32, 32, 1, 0, 0, 32},
+		{1, 5, 0.5, 2, 0, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct nst_box b = nst_box_central(cases[i].h, cases[i].w, cases[i].fraction);
+
+		assert_true(b.x0 == cases[i].x0 && b.y0 == cases[i].y0);
+		assert_true(b.x1 == b.x0 + cases[i].side && b.y1 == b.y0 + cases[i].side);
+	}
+}
+
+static void small_pictures_pass_unchanged(void **state)
+{
+	struct nst_preprocess p;
+	struct nst_preprocessor work = {0};
+	struct nst_pixels in = {noise(3 * 32 * 32, 9), 32, 32, 0};
+	uint8_t out[3 * 32 * 32];
+
+	(void)state;
+	nst_preprocess_init(&p, 32);
+	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+	assert_memory_equal(in.data, out, sizeof out);
+	nst_preprocessor_release(&work);
+	nst_pixels_release(&in);
+}
+
+static void croppings_take_what_they_say(void **state)
+{
+	struct nst_preprocess p;
+	struct nst_preprocessor work = {0};
+	struct nst_pixels in = {noise(3 * 50 * 90, 10), 50, 90, 0};
+	uint8_t out[3 * 20 * 20], want[3 * 20 * 20], mid[3 * 40 * 72];
+	struct nst_box box = {25, 5, 65, 45}; /* .8 of 50 is 40 */
+
+	(void)state;
+	nst_preprocess_init(&p, 20);
+	p.crop = 0.8;
+	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+	assert_int_equal(nst_resize(&resizer, in.data, 50, 90, &box, NST_BICUBIC, want, 20, 20, &err), 0);
+	assert_memory_equal(out, want, sizeof out);
+
+	p.cropping = NST_CROP_SHORTEST;
+	p.crop = 0.5; /* to 40 x 72, then the middle 20 x 20 */
+	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+	assert_int_equal(nst_resize(&resizer, in.data, 50, 90, NULL, NST_BICUBIC, mid, 40, 72, &err), 0);
+	for (size_t y = 0; y < 20; y++)
+		assert_memory_equal(out + 60 * y, mid + 3 * ((10 + y) * 72 + 26), 60);
+
+	p.cropping = NST_CROP_WHOLE;
+	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+	assert_int_equal(nst_resize(&resizer, in.data, 50, 90, NULL, NST_BICUBIC, want, 20, 20, &err), 0);
+	assert_memory_equal(out, want, sizeof out);
+	nst_preprocessor_release(&work);
+	nst_pixels_release(&in);
+}
+
+static void reduction_never_enlarges(void **state)
+{
+	struct nst_preprocess p;
+
+	(void)state;
+	nst_preprocess_init(&p, 224);
+	assert_float_equal(nst_preprocess_reduce(&p, 512, 1024), 2, 1e-9); /* 448 of 512 to 224 */
+	p.cropping = NST_CROP_WHOLE;
+	assert_float_equal(nst_preprocess_reduce(&p, 448, 1024), 2, 1e-9);
+}
+
+static void normalising_is_the_formula(void **state)
+{
+	struct nst_preprocess p;
+	uint8_t in[3 * 256];
+	float out[3 * 256];
+
+	(void)state;
+	nst_preprocess_init(&p, 224);
+	for (size_t i = 0; i < sizeof in; i++)
+		in[i] = (uint8_t)(i / 3);
+	nst_preprocess_normalise(&p, in, 256, out);
+	for (size_t i = 0; i < sizeof in; i++) {
+		double want = (in[i] / 255.0 - (double)p.mean[i % 3]) / (double)p.std[i % 3];
+
+		assert_true(fabs((double)out[i] - want) < 1e-6);
+	}
+	assert_true(fabs((double)out[0] + 2.1179) < 1e-4); /* black, as everybody's red channel has it */
+}
+
+static void words_come_back(void **state)
+{
+	struct nst_preprocess p, q;
+	struct nst_buf b = {0};
+	static const char *const bad[] = {
+		"", "crop=1", "input=32x32", "input=32x16x3", "input=0x0x3", "input=32x32x3 crop=0",
+		"input=32x32x3 crop=1.1", "input=32x32x3 crop=nan", "input=32x32x3 mean=1,2",
+		"input=32x32x3 std=0,1,1", "input=32x32x3 mean=1,2,3,4", "input=32x32x3 shape=1",
+		"input=32x32x3 crop=1 crop=1", "input=32x32x3 interpolation=best", "input=32x32x3 x",
+		"input=32x32x3 input=32x32x3", "input=99999x99999x3",
+	};
+
+	(void)state;
+	nst_preprocess_init(&p, 380);
+	p.cropping = NST_CROP_SHORTEST;
+	p.filter = NST_BILINEAR;
+	p.mean[1] = 0.1f;
+	p.std[2] = 1.0f / 3;
+	assert_int_equal(nst_preprocess_format(&p, &b, &err), 0);
+	assert_int_equal(nst_preprocess_parse((char *)b.data, &q, &err), 0);
+	assert_int_equal(q.size, 380);
+	assert_int_equal(q.cropping, p.cropping);
+	assert_int_equal(q.filter, p.filter);
+	assert_true(q.crop == p.crop);
+	assert_memory_equal(p.mean, q.mean, sizeof p.mean);
+	assert_memory_equal(p.std, q.std, sizeof p.std);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(nst_preprocess_parse(bad[i], &q, &err), NST_EINVAL);
+	nst_buf_release(&b);
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	nst_resizer_release(&resizer);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(agrees_with_the_twin),
+		cmocka_unit_test(same_size_is_a_copy),
+		cmocka_unit_test(a_whole_box_of_its_size_is_a_crop),
+		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(filters_have_names),
+		cmocka_unit_test(pixels_grow_and_swap),
+		cmocka_unit_test(central_box_is_the_papers),
+		cmocka_unit_test(small_pictures_pass_unchanged),
+		cmocka_unit_test(croppings_take_what_they_say),
+		cmocka_unit_test(reduction_never_enlarges),
+		cmocka_unit_test(normalising_is_the_formula),
+		cmocka_unit_test(words_come_back),
+	};
+
+	return cmocka_run_group_tests_name("resize", tests, NULL, stop);
+}
