@@ -1,0 +1,1018 @@
+/* The forward and backward pass of a grain, organised around the cache.
+ *
+ * Batch statistics need a whole grain before the norm can be applied, everything else works image by
+ * image.  So the net is cut into segments that begin at every batch norm, and a segment runs over
+ * chunks of a few images that fit the second-level cache:
+ *
+ *   forward, segment s:   [apply norm s, activation] -> convolutions -> [partial sums for norm s+1]
+ *   backward, segment s:  [norm s+1, pass 2] -> convolutions' gradients -> [norm s, pass 1]
+ *
+ * A tensor between the operations of one segment is then read while still in cache, tensors that do
+ * not outlive their segment exist for one chunk only, and what remains in memory traffic is about
+ * half of that of layer after layer.  Chunk sizes follow from shapes alone, so that the order of all
+ * sums, and with it every bit of the result, is fixed. */
+#include "libcore/nn/grain.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcore/nn/blas.h"
+#include "libcore/nn/plan.h"
+#include "libcore/util/rng.h"
+
+#define ROUND16(n) (((n) + 15) / 16 * 16)
+
+/* Working set a chunk may have: half of a second-level cache of 1 MiB; the rest is for weights. */
+enum { CHUNK_BYTES = 512 << 10 };
+
+struct segment {
+	size_t first, end; /* operations */
+	size_t chunk;      /* images, a power of two */
+};
+
+/* A place in the arena: of the whole grain, or of one chunk. */
+struct place {
+	size_t offset;
+	int local;
+};
+
+/* What the plan knows of an operation beyond struct nst_op. */
+struct op_plan {
+	size_t segment;
+	size_t norm;       /* operation that normalises the output, or NST_NONE */
+	size_t state;      /* offset of its small persistent arrays */
+	int frozen;        /* BN with running statistics */
+	int path;          /* stochastic depth is in use here */
+	int add_in;        /* gradient of `in` is added to what is there */
+	int add_residual;  /* the same for `residual` */
+	int alias_in;      /* gradient of `in` is that of `out`, same memory */
+	int alias_residual;
+};
+
+struct nst_grain_plan {
+	const struct nst_net *net;
+	const struct nst_kernels *k;
+	size_t rows;
+	size_t nsegments;
+	struct segment *segment;
+	struct op_plan *op;
+	struct place *act, *grad; /* by tensor */
+	size_t arena, state;      /* floats */
+	size_t kernel_scratch, tensor_scratch, weight_scratch;
+	size_t widest; /* channels */
+};
+
+struct nst_grain {
+	const struct nst_grain_plan *plan;
+	float *arena, *state;
+	float *kernel_scratch, *tensor_scratch, *weight_scratch;
+	float *one, *zero; /* channels of 1 and of 0 */
+};
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static size_t floats_of(const struct nst_tensor *t)
+{
+	return t->h * t->w * t->c;
+}
+
+/* ---- small persistent arrays of an operation ----------------------------------------------------- */
+
+/* Of a norm: statistics, what they become, gradients; sums in double; factors of stochastic depth. */
+struct norm_state {
+	float *mean, *var, *istd, *scale, *shift, *dgamma, *dbeta;
+	double *sum_a, *sum_b; /* forward: mean and M2 so far; backward: sums of dgamma and dbeta */
+	float *path;
+};
+
+static size_t norm_state_floats(size_t c, size_t rows)
+{
+	return 7 * ROUND16(c) + 2 * ROUND16(2 * c) + ROUND16(rows);
+}
+
+static struct norm_state norm_state(float *at, size_t c)
+{
+	size_t step = ROUND16(c);
+	struct norm_state s = { at,	       at + step,     at + 2 * step, at + 3 * step, at + 4 * step,
+				at + 5 * step, at + 6 * step, NULL,	     NULL,	    NULL };
+
+	at += 7 * step;
+	s.sum_a = (double *)(void *)at;
+	s.sum_b = (double *)(void *)(at + ROUND16(2 * c));
+	s.path = at + 2 * ROUND16(2 * c);
+	return s;
+}
+
+/* Of squeeze-and-excitation, for all rows: pooled input (c), middle before and after its activation
+ * (squeeze), factors (c). */
+struct se_state {
+	float *pooled, *before, *middle, *factor;
+};
+
+static size_t se_state_floats(size_t c, size_t squeeze, size_t rows)
+{
+	return 2 * ROUND16(rows * c) + 2 * ROUND16(rows * squeeze);
+}
+
+static struct se_state se_state(float *at, size_t c, size_t squeeze, size_t rows, size_t from)
+{
+	float *before = at + ROUND16(rows * c), *middle = before + ROUND16(rows * squeeze);
+	struct se_state s = { at + from * c, before + from * squeeze, middle + from * squeeze,
+			      middle + ROUND16(rows * squeeze) + from * c };
+
+	return s;
+}
+
+static size_t state_floats(const struct nst_net *net, const struct nst_op *o, size_t rows)
+{
+	size_t c = net->tensor[o->in].c;
+
+	switch (o->kind) {
+	case NST_OP_BN:
+		return norm_state_floats(c, rows);
+	case NST_OP_SE:
+		return se_state_floats(c, o->squeeze, rows);
+	case NST_OP_ADD:
+		return ROUND16(rows);
+	case NST_OP_POOL:
+		return ROUND16(rows * c);
+	default:
+		return 0;
+	}
+}
+
+/* ---- planning ----------------------------------------------------------------------------------- */
+
+/* Lifetimes are counted in segments: forward 0..S-1, backward S..2S-1. */
+struct lifetimes {
+	const struct nst_net *net;
+	struct nst_grain_plan *p;
+	struct nst_span *span; /* activations by tensor, then gradient buffers */
+	size_t nspans;
+	size_t *buffer; /* gradient buffer of a tensor: number of a span, or NST_NONE */
+};
+
+static size_t backward_time(const struct nst_grain_plan *p, size_t segment)
+{
+	return 2 * p->nsegments - 1 - segment;
+}
+
+static void touch(struct nst_span *s, size_t time)
+{
+	if (time < s->first)
+		s->first = time;
+	if (time > s->last)
+		s->last = time;
+}
+
+/* The gradient of tensor t is written at `time`.  Returns whether something is there already. */
+static int gradient_write(struct lifetimes *l, size_t t, size_t time)
+{
+	struct nst_span *s;
+
+	if (l->buffer[t] != NST_NONE) {
+		touch(&l->span[l->buffer[t]], time);
+		return 1;
+	}
+	l->buffer[t] = l->nspans;
+	s = &l->span[l->nspans++];
+	s->size = floats_of(&l->net->tensor[t]);
+	s->first = s->last = time;
+	return 0;
+}
+
+static void cut_segments(struct nst_grain_plan *p)
+{
+	const struct nst_net *net = p->net;
+
+	for (size_t i = 0; i < net->nops; i++) {
+		if (i == 0 || net->op[i].kind == NST_OP_BN) {
+			p->segment[p->nsegments].first = i;
+			p->nsegments++;
+		}
+		p->segment[p->nsegments - 1].end = i + 1;
+		p->op[i].segment = p->nsegments - 1;
+		p->op[i].norm = NST_NONE;
+	}
+	for (size_t i = 0; i < net->nops; i++)
+		for (size_t j = i + 1; j < net->nops && p->op[i].norm == NST_NONE; j++)
+			if (net->op[j].kind == NST_OP_BN && net->op[j].in == net->op[i].out)
+				p->op[i].norm = j;
+}
+
+/* The largest power of two of images whose tensors, and the gradients of these, fit CHUNK_BYTES; more
+ * when the weights, which are read once a chunk, would otherwise outweigh them. */
+static size_t chunk_images(const struct nst_grain_plan *p, const struct segment *s)
+{
+	const struct nst_net *net = p->net;
+	size_t image = 0, weights = 0, budget, chunk = 1;
+
+	for (size_t i = s->first; i < s->end; i++) {
+		const struct nst_op *o = &net->op[i];
+
+		image += floats_of(&net->tensor[o->in]) + floats_of(&net->tensor[o->out]);
+		if (o->kind == NST_OP_CONV || o->kind == NST_OP_DW || o->kind == NST_OP_DENSE)
+			weights += net->param[o->param[0]].count;
+	}
+	budget = max_size(CHUNK_BYTES, 2 * weights * sizeof(float));
+	while (chunk < p->rows && 2 * chunk * image * sizeof(float) <= budget)
+		chunk *= 2;
+	return chunk < p->rows ? chunk : p->rows;
+}
+
+static void forward_lifetimes(struct lifetimes *l)
+{
+	const struct nst_net *net = l->net;
+	const struct nst_grain_plan *p = l->p;
+
+	for (size_t i = 0; i < net->nops; i++) {
+		const struct nst_op *o = &net->op[i];
+		size_t s = p->op[i].segment, back = backward_time(p, s);
+
+		touch(&l->span[o->in], s);
+		touch(&l->span[o->out], s);
+		if (o->residual != NST_NONE)
+			touch(&l->span[o->residual], s);
+		switch (o->kind) {
+		case NST_OP_CONV:
+		case NST_OP_DW:
+		case NST_OP_DENSE:
+		case NST_OP_SE:
+			touch(&l->span[o->in], back);
+			break;
+		case NST_OP_BN:
+			touch(&l->span[o->in], back + 1); /* pass 2 runs with the segment before */
+			if (o->act == NST_ACT_RELU)
+				touch(&l->span[o->out], back + 1);
+			break;
+		default:
+			break;
+		}
+	}
+	/* The image is there before all, the logits until the loss is known. */
+	touch(&l->span[0], 0);
+	touch(&l->span[net->op[net->nops - 1].out], p->nsegments);
+}
+
+/* Pass 1 of a norm: reads the gradient of its output, passes it on to the residual.  Without an
+ * activation the two are the same numbers, and the same memory where the residual's is not yet there:
+ * later writers add to it, long after pass 2 has read it. */
+static void norm_sums_plan(struct lifetimes *l, size_t i, size_t time)
+{
+	const struct nst_op *o = &l->net->op[i];
+	struct op_plan *q = &l->p->op[i];
+
+	touch(&l->span[l->buffer[o->out]], time);
+	if (o->residual == NST_NONE)
+		return;
+	if (o->act == NST_ACT_NONE && l->buffer[o->residual] == NST_NONE) {
+		q->alias_residual = 1;
+		l->buffer[o->residual] = l->buffer[o->out];
+	} else {
+		q->add_residual = gradient_write(l, o->residual, time);
+	}
+}
+
+static void gradient_plan(struct lifetimes *l, size_t i, size_t time)
+{
+	const struct nst_op *o = &l->net->op[i];
+	struct op_plan *q = &l->p->op[i];
+
+	touch(&l->span[l->buffer[o->out]], time);
+	switch (o->kind) {
+	case NST_OP_SE:
+		/* Scaled in place: a norm before and a convolution behind are the only neighbours. */
+		q->alias_in = 1;
+		break;
+	case NST_OP_ADD:
+		/* Shared by both branches; the residual's other writers come after `in` is done with. */
+		q->alias_in = l->buffer[o->in] == NST_NONE && !q->path;
+		q->alias_residual = l->buffer[o->residual] == NST_NONE;
+		if (q->alias_residual)
+			l->buffer[o->residual] = l->buffer[o->out];
+		else
+			q->add_residual = gradient_write(l, o->residual, time);
+		break;
+	default:
+		break;
+	}
+	if (q->alias_in)
+		l->buffer[o->in] = l->buffer[o->out];
+	else if (o->in != 0)
+		q->add_in = gradient_write(l, o->in, time);
+}
+
+static void backward_lifetimes(struct lifetimes *l)
+{
+	const struct nst_net *net = l->net;
+	const struct nst_grain_plan *p = l->p;
+	size_t nseg = p->nsegments;
+
+	/* The loss writes the gradient of the logits while all of the forward pass is still there. */
+	gradient_write(l, net->op[net->nops - 1].out, nseg - 1);
+	for (size_t s = nseg; s-- > 0;) {
+		const struct segment *seg = &p->segment[s];
+		size_t time = backward_time(p, s);
+
+		if (s + 1 < nseg) {
+			size_t norm = p->segment[s + 1].first;
+
+			touch(&l->span[l->buffer[net->op[norm].out]], time);
+			l->p->op[norm].add_in = gradient_write(l, net->op[norm].in, time);
+		}
+		for (size_t i = seg->end; i-- > seg->first;) {
+			if (net->op[i].kind == NST_OP_BN)
+				norm_sums_plan(l, i, time);
+			else
+				gradient_plan(l, i, time);
+		}
+	}
+}
+
+/* Sizes and places from lifetimes.  What lives in one segment only needs room for a chunk. */
+static int place_all(struct lifetimes *l, struct nst_err *err)
+{
+	struct nst_grain_plan *p = l->p;
+	int r;
+
+	for (size_t i = 0; i < l->nspans; i++) {
+		struct nst_span *s = &l->span[i];
+		size_t segment = s->first < p->nsegments ? s->first : backward_time(p, s->first);
+
+		if (nst_mul_size(s->size, s->first == s->last ? p->segment[segment].chunk : p->rows,
+				 &s->size))
+			return nst_fail(err, NST_ELIMIT, "a grain of %zu rows is too large", p->rows);
+	}
+	r = nst_plan(l->span, l->nspans, &p->arena, err);
+	for (size_t t = 0; !r && t < l->net->ntensors; t++) {
+		const struct nst_span *a = &l->span[t];
+
+		p->act[t] = (struct place){ a->offset, a->first == a->last };
+		if (l->buffer[t] != NST_NONE) {
+			const struct nst_span *g = &l->span[l->buffer[t]];
+
+			p->grad[t] = (struct place){ g->offset, g->first == g->last };
+		}
+	}
+	return r;
+}
+
+static int plan_arena(struct nst_grain_plan *p, struct nst_err *err)
+{
+	const struct nst_net *net = p->net;
+	struct lifetimes l = { .net = net, .p = p };
+	int r = NST_ENOMEM;
+
+	l.span = nst_zalloc(2 * net->ntensors, sizeof(*l.span), err);
+	l.buffer = nst_alloc(net->ntensors, sizeof(*l.buffer), err);
+	if (l.span && l.buffer) {
+		for (size_t t = 0; t < net->ntensors; t++) {
+			l.span[t].size = floats_of(&net->tensor[t]);
+			l.span[t].first = SIZE_MAX;
+			l.buffer[t] = NST_NONE;
+		}
+		l.nspans = net->ntensors;
+		forward_lifetimes(&l);
+		backward_lifetimes(&l);
+		r = place_all(&l, err);
+	}
+	free(l.span);
+	free(l.buffer);
+	return r;
+}
+
+static void plan_scratch(struct nst_grain_plan *p)
+{
+	const struct nst_net *net = p->net;
+
+	for (size_t i = 0; i < net->nops; i++) {
+		const struct nst_op *o = &net->op[i];
+		size_t s = p->op[i].segment, chunk = p->segment[s].chunk, c = net->tensor[o->out].c;
+		struct nst_conv geo = o->geo;
+
+		/* Pass 2 of a norm runs with the segment before. */
+		if (o->kind == NST_OP_BN && s > 0 && p->segment[s - 1].chunk > chunk)
+			chunk = p->segment[s - 1].chunk;
+		geo.n = chunk;
+		p->widest = max_size(p->widest, c);
+		if (o->kind == NST_OP_CONV)
+			p->kernel_scratch = max_size(p->kernel_scratch, p->k->conv_scratch(&geo));
+		else if (o->kind == NST_OP_DW)
+			p->kernel_scratch = max_size(p->kernel_scratch, p->k->dw_scratch(&geo));
+		if (o->kind == NST_OP_CONV || o->kind == NST_OP_DW)
+			p->weight_scratch = max_size(p->weight_scratch, net->param[o->param[0]].count);
+		if (p->op[i].add_in)
+			p->tensor_scratch =
+				max_size(p->tensor_scratch, chunk * floats_of(&net->tensor[o->in]));
+		if (o->kind == NST_OP_SE)
+			p->tensor_scratch = max_size(p->tensor_scratch, 2 * ROUND16(chunk * c) +
+									       ROUND16(chunk * o->squeeze));
+		p->op[i].state = p->state;
+		p->state += state_floats(net, o, p->rows);
+	}
+	/* Partial statistics of two kinds. */
+	p->weight_scratch = max_size(p->weight_scratch, 2 * ROUND16(p->widest));
+}
+
+int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, size_t rows, int paths,
+		       size_t frozen_blocks, struct nst_grain_plan **out, struct nst_err *err)
+{
+	struct nst_grain_plan *p = nst_zalloc(1, sizeof(*p), err);
+
+	*out = NULL;
+	if (!p)
+		return err->code;
+	p->net = net;
+	p->k = k;
+	p->rows = rows;
+	p->segment = nst_zalloc(net->nops, sizeof(*p->segment), err);
+	p->op = nst_zalloc(net->nops, sizeof(*p->op), err);
+	p->act = nst_zalloc(net->ntensors, 2 * sizeof(*p->act), err);
+	if (!p->segment || !p->op || !p->act) {
+		nst_grain_plan_free(p);
+		return err->code;
+	}
+	p->grad = p->act + net->ntensors;
+	cut_segments(p);
+	for (size_t i = 0; i < net->nops; i++) {
+		p->op[i].frozen = net->op[i].block < frozen_blocks;
+		p->op[i].path = paths && net->op[i].path && net->op[i].block > 0;
+	}
+	for (size_t s = 0; s < p->nsegments; s++)
+		p->segment[s].chunk = chunk_images(p, &p->segment[s]);
+	if (plan_arena(p, err)) {
+		nst_grain_plan_free(p);
+		return err->code;
+	}
+	plan_scratch(p);
+	*out = p;
+	return 0;
+}
+
+void nst_grain_plan_free(struct nst_grain_plan *p)
+{
+	if (!p)
+		return;
+	free(p->segment);
+	free(p->op);
+	free(p->act);
+	free(p);
+}
+
+static size_t total_floats(const struct nst_grain_plan *p)
+{
+	return p->arena + p->state + ROUND16(p->kernel_scratch) + ROUND16(p->tensor_scratch) +
+	       ROUND16(p->weight_scratch) + 2 * ROUND16(p->widest);
+}
+
+size_t nst_grain_plan_bytes(const struct nst_grain_plan *p)
+{
+	return total_floats(p) * sizeof(float);
+}
+
+int nst_grain_new(const struct nst_grain_plan *p, struct nst_grain **out, struct nst_err *err)
+{
+	struct nst_grain *g = nst_zalloc(1, sizeof(*g), err);
+
+	*out = NULL;
+	if (!g)
+		return err->code;
+	g->plan = p;
+	g->arena = nst_alloc_aligned(total_floats(p), sizeof(float), err);
+	if (!g->arena) {
+		free(g);
+		return err->code;
+	}
+	g->state = g->arena + p->arena;
+	g->kernel_scratch = g->state + p->state;
+	g->tensor_scratch = g->kernel_scratch + ROUND16(p->kernel_scratch);
+	g->weight_scratch = g->tensor_scratch + ROUND16(p->tensor_scratch);
+	g->one = g->weight_scratch + ROUND16(p->weight_scratch);
+	g->zero = g->one + ROUND16(p->widest);
+	for (size_t i = 0; i < p->widest; i++) {
+		g->one[i] = 1;
+		g->zero[i] = 0;
+	}
+	for (size_t row = 0; row < p->rows; row++)
+		nst_grain_noise(g, row, 0, 0, 0, 0, 0);
+	*out = g;
+	return 0;
+}
+
+void nst_grain_free(struct nst_grain *g)
+{
+	if (!g)
+		return;
+	free(g->arena);
+	free(g);
+}
+
+/* ---- access -------------------------------------------------------------------------------------- */
+
+static float *at_place(const struct nst_grain *g, const struct place *places, size_t t, size_t from)
+{
+	const struct place *p = &places[t];
+
+	return g->arena + p->offset + (p->local ? 0 : from * floats_of(&g->plan->net->tensor[t]));
+}
+
+/* Tensor t, or its gradient, from image `from` on. */
+static float *act_at(const struct nst_grain *g, size_t t, size_t from)
+{
+	return at_place(g, g->plan->act, t, from);
+}
+
+static float *grad_at(const struct nst_grain *g, size_t t, size_t from)
+{
+	return at_place(g, g->plan->grad, t, from);
+}
+
+float *nst_grain_input(struct nst_grain *g)
+{
+	return act_at(g, 0, 0);
+}
+
+const float *nst_grain_logits(const struct nst_grain *g)
+{
+	const struct nst_net *net = g->plan->net;
+
+	return act_at(g, net->op[net->nops - 1].out, 0);
+}
+
+float *nst_grain_logits_grad(struct nst_grain *g)
+{
+	const struct nst_net *net = g->plan->net;
+
+	return grad_at(g, net->op[net->nops - 1].out, 0);
+}
+
+/* Factors of stochastic depth of an operation that has them. */
+static float *path_of(const struct nst_grain *g, size_t i)
+{
+	const struct nst_grain_plan *p = g->plan;
+	const struct nst_op *o = &p->net->op[i];
+	float *state = g->state + p->op[i].state;
+
+	return o->kind == NST_OP_ADD ? state : norm_state(state, p->net->tensor[o->in].c).path;
+}
+
+void nst_grain_noise(struct nst_grain *g, size_t row, uint64_t seed, uint32_t epoch, uint64_t key,
+		     double dropout, double drop_path)
+{
+	const struct nst_grain_plan *p = g->plan;
+	const struct nst_net *net = p->net;
+	struct nst_rng rng;
+
+	nst_rng_init(&rng, seed, NST_RNG_DROPPATH, epoch, key);
+	for (size_t i = 0; i < net->nops; i++) {
+		const struct nst_op *o = &net->op[i];
+		double keep = 1 - drop_path * (double)o->block / (double)net->nblocks;
+
+		if (p->op[i].path)
+			path_of(g, i)[row] = keep >= 1		           ? 1.0f
+					     : nst_rng_unit(&rng) < keep ? (float)(1 / keep)
+									   : 0.0f;
+		if (o->kind == NST_OP_POOL) {
+			size_t c = net->tensor[o->out].c;
+			float *mask = g->state + p->op[i].state + row * c;
+			float scale = (float)(1 / (1 - dropout));
+			struct nst_rng drop;
+
+			nst_rng_init(&drop, seed, NST_RNG_DROPOUT, epoch, key);
+			for (size_t j = 0; j < c; j++)
+				mask[j] = dropout <= 0		             ? 1.0f
+					  : nst_rng_unit(&drop) < dropout ? 0.0f
+									    : scale;
+		}
+	}
+}
+
+/* A pass under way, and the chunk [from, from+m) of its n rows that is being worked on. */
+struct pass {
+	struct nst_grain *g;
+	const struct nst_grain_plan *plan;
+	const struct nst_net *net;
+	const struct nst_kernels *k;
+	const struct nst_pack *pack;
+	const float *params;
+	float *grad; /* backward */
+	size_t n, from, m;
+};
+
+static const float *param_of(const struct pass *p, const struct nst_op *o, int which)
+{
+	return p->params + p->net->param[o->param[which]].offset;
+}
+
+static float *param_grad(const struct pass *p, const struct nst_op *o, int which)
+{
+	return p->grad + p->net->param[o->param[which]].offset;
+}
+
+static struct norm_state norm_of(const struct pass *p, size_t i)
+{
+	return norm_state(p->g->state + p->plan->op[i].state, p->net->tensor[p->net->op[i].in].c);
+}
+
+static struct nst_conv conv_of(const struct pass *p, const struct nst_op *o)
+{
+	struct nst_conv geo = o->geo;
+
+	geo.n = p->m;
+	return geo;
+}
+
+static struct nst_bn bn_of(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct nst_tensor *t = &p->net->tensor[o->in];
+	struct nst_bn s = { p->m, t->h * t->w, t->c, o->act, NULL };
+
+	if (p->plan->op[i].path)
+		s.path = path_of(p->g, i) + p->from;
+	return s;
+}
+
+/* ---- forward ------------------------------------------------------------------------------------- */
+
+/* Take the chunk of z into the running mean and sum of squared deviations of norm `i` (Chan, Golub &
+ * LeVeque 1979). */
+static void norm_collect(const struct pass *p, size_t i, const float *z)
+{
+	const struct nst_tensor *t = &p->net->tensor[p->net->op[i].in];
+	struct norm_state s = norm_of(p, i);
+	float *mean = p->g->weight_scratch, *var = mean + ROUND16(t->c);
+	double before = (double)(p->from * t->h * t->w), rows = (double)(p->m * t->h * t->w);
+
+	p->k->bn_stats(p->m * t->h * t->w, t->c, z, mean, var);
+	for (size_t c = 0; c < t->c; c++) {
+		double delta;
+
+		if (p->from == 0)
+			s.sum_a[c] = s.sum_b[c] = 0;
+		delta = mean[c] - s.sum_a[c];
+		s.sum_a[c] += delta * (rows / (before + rows));
+		s.sum_b[c] += var[c] * rows + delta * delta * (before * rows / (before + rows));
+	}
+}
+
+/* The statistics of norm `i` are complete: form what is applied. */
+static void norm_finish(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct nst_tensor *t = &p->net->tensor[o->in];
+	const float *gamma = param_of(p, o, 0), *beta = param_of(p, o, 1);
+	const float *running_mean = param_of(p, o, 2), *running_var = param_of(p, o, 3);
+	double rows = (double)(p->n * t->h * t->w), eps = p->net->arch.bn_eps;
+	struct norm_state s = norm_of(p, i);
+
+	for (size_t c = 0; c < t->c; c++) {
+		s.mean[c] = p->plan->op[i].frozen ? running_mean[c] : (float)s.sum_a[c];
+		s.var[c] = p->plan->op[i].frozen ? running_var[c] : (float)(s.sum_b[c] / rows);
+		s.istd[c] = (float)(1 / sqrt((double)s.var[c] + eps));
+		s.scale[c] = gamma[c] * s.istd[c];
+		s.shift[c] = beta[c] - s.mean[c] * s.scale[c];
+	}
+}
+
+static void se_forward(const struct pass *p, size_t i, const float *x, float *y)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct nst_tensor *t = &p->net->tensor[o->in];
+	size_t c = t->c, sq = o->squeeze;
+	struct se_state s = se_state(p->g->state + p->plan->op[i].state, c, sq, p->plan->rows, p->from);
+
+	p->k->mean_pool(p->m, t->h * t->w, c, x, s.pooled);
+	p->k->gemm(p->m, sq, c, s.pooled, c, 1, nst_pack_forward(p->pack, i, 0), param_of(p, o, 1),
+		   NST_ACT_NONE, 0, s.before, sq);
+	p->k->act_forward(p->m * sq, o->act, s.before, s.middle);
+	p->k->gemm(p->m, c, sq, s.middle, sq, 1, nst_pack_forward(p->pack, i, 1), param_of(p, o, 3),
+		   NST_ACT_SIGMOID, 0, s.factor, c);
+	p->k->scale_channels(p->m, t->h * t->w, c, x, s.factor, y);
+}
+
+static void shortcut_forward(const struct nst_conv *g, const float *x, float *y)
+{
+	memset(y, 0, g->n * g->ho * g->wo * g->cout * sizeof(*y));
+	for (size_t n = 0; n < g->n; n++)
+		for (size_t i = 0; i < g->ho; i++)
+			for (size_t j = 0; j < g->wo; j++, y += g->cout)
+				memcpy(y, x + ((n * g->h + i * g->stride) * g->w + j * g->stride) * g->cin,
+				       g->cin * sizeof(*y));
+}
+
+static void multiply(size_t n, const float *x, float *y)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] *= x[i];
+}
+
+static void op_forward(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct nst_tensor *in = &p->net->tensor[o->in];
+	const float *x = act_at(p->g, o->in, p->from);
+	const float *residual = o->residual == NST_NONE ? NULL : act_at(p->g, o->residual, p->from);
+	float *y = act_at(p->g, o->out, p->from), *scratch = p->g->kernel_scratch;
+	size_t norm = p->plan->op[i].norm;
+	struct nst_conv geo = conv_of(p, o);
+	struct nst_bn bn;
+	struct norm_state s;
+
+	switch (o->kind) {
+	case NST_OP_CONV:
+		p->k->conv_forward(&geo, x, nst_pack_forward(p->pack, i, 0), NULL, NST_ACT_NONE, y, scratch);
+		break;
+	case NST_OP_DW:
+		p->k->dw_forward(&geo, x, param_of(p, o, 0), NULL, NST_ACT_NONE, y, scratch);
+		break;
+	case NST_OP_BN:
+		bn = bn_of(p, i);
+		s = norm_of(p, i);
+		p->k->bn_forward(&bn, x, s.scale, s.shift, residual, y);
+		break;
+	case NST_OP_SE:
+		se_forward(p, i, x, y);
+		break;
+	case NST_OP_SHORTCUT:
+		shortcut_forward(&geo, x, y);
+		break;
+	case NST_OP_ADD:
+		bn = bn_of(p, i);
+		p->k->bn_forward(&bn, x, p->g->one, p->g->zero, residual, y);
+		break;
+	case NST_OP_POOL:
+		p->k->mean_pool(p->m, in->h * in->w, in->c, x, y);
+		multiply(p->m * in->c, p->g->state + p->plan->op[i].state + p->from * in->c, y);
+		break;
+	case NST_OP_DENSE:
+		p->k->gemm(p->m, p->net->classes, in->c, x, in->c, 1, nst_pack_forward(p->pack, i, 0),
+			   param_of(p, o, 1), NST_ACT_NONE, 0, y, p->net->classes);
+		break;
+	}
+	if (norm != NST_NONE && !p->plan->op[norm].frozen)
+		norm_collect(p, norm, y);
+}
+
+static void next_chunk(struct pass *p, const struct segment *s, size_t from)
+{
+	p->from = from;
+	p->m = p->n - from < s->chunk ? p->n - from : s->chunk;
+}
+
+void nst_grain_forward(struct nst_grain *g, size_t n, const float *params, const struct nst_pack *pack)
+{
+	const struct nst_grain_plan *plan = g->plan;
+	struct pass p = { g, plan, plan->net, plan->k, pack, params, NULL, n, 0, 0 };
+
+	for (size_t s = 0; s < plan->nsegments; s++) {
+		const struct segment *seg = &plan->segment[s];
+
+		if (plan->net->op[seg->first].kind == NST_OP_BN)
+			norm_finish(&p, seg->first);
+		for (size_t from = 0; from < n; from += seg->chunk) {
+			next_chunk(&p, seg, from);
+			for (size_t i = seg->first; i < seg->end; i++)
+				op_forward(&p, i);
+		}
+	}
+}
+
+/* ---- backward ------------------------------------------------------------------------------------ */
+
+/* Pass 1 of norm `i`: its two sums, and the gradient of the residual. */
+static void norm_sums(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct op_plan *q = &p->plan->op[i];
+	size_t channels = p->net->tensor[o->in].c;
+	struct nst_bn bn = bn_of(p, i);
+	struct norm_state s = norm_of(p, i);
+	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + ROUND16(channels), *dres = NULL;
+
+	if (o->residual != NST_NONE && !q->alias_residual)
+		dres = grad_at(p->g, o->residual, p->from);
+	p->k->bn_backward_sums(&bn, grad_at(p->g, o->out, p->from), act_at(p->g, o->out, p->from),
+			       act_at(p->g, o->in, p->from), s.mean, s.istd, param_of(p, o, 0),
+			       param_of(p, o, 1), dgamma, dbeta, dres, q->add_residual);
+	for (size_t c = 0; c < channels; c++) {
+		if (p->from == 0)
+			s.sum_a[c] = s.sum_b[c] = 0;
+		s.sum_a[c] += dgamma[c];
+		s.sum_b[c] += dbeta[c];
+	}
+}
+
+static void norm_sums_finish(const struct pass *p, size_t i, double share)
+{
+	const struct nst_op *o = &p->net->op[i];
+	size_t channels = p->net->tensor[o->in].c;
+	struct norm_state s = norm_of(p, i);
+	float *mean = param_grad(p, o, 2), *var = param_grad(p, o, 3);
+
+	for (size_t c = 0; c < channels; c++) {
+		s.dgamma[c] = (float)s.sum_a[c];
+		s.dbeta[c] = (float)s.sum_b[c];
+		mean[c] = (float)(s.mean[c] * share);
+		var[c] = (float)(s.var[c] * share);
+	}
+	memcpy(param_grad(p, o, 0), s.dgamma, channels * sizeof(float));
+	memcpy(param_grad(p, o, 1), s.dbeta, channels * sizeof(float));
+}
+
+/* Pass 2 of norm `i`: the gradient of its input.  The kernel divides the sums by the rows it is
+ * given, those of the chunk; the sums are of the whole grain and so are scaled to match. */
+static void norm_data(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct op_plan *q = &p->plan->op[i];
+	const struct nst_tensor *t = &p->net->tensor[o->in];
+	struct nst_bn bn = bn_of(p, i);
+	struct norm_state s = norm_of(p, i);
+	float part = (float)((double)p->m / (double)p->n);
+	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + ROUND16(t->c);
+	float *dx = grad_at(p->g, o->in, p->from), *dz = q->add_in ? p->g->tensor_scratch : dx;
+	const float *dy = grad_at(p->g, o->out, p->from), *y = act_at(p->g, o->out, p->from);
+	const float *z = act_at(p->g, o->in, p->from);
+
+	if (q->frozen) {
+		p->k->bn_backward_frozen(&bn, dy, y, z, s.mean, s.istd, param_of(p, o, 0),
+					 param_of(p, o, 1), dz);
+	} else {
+		for (size_t c = 0; c < t->c; c++) {
+			dgamma[c] = s.dgamma[c] * part;
+			dbeta[c] = s.dbeta[c] * part;
+		}
+		p->k->bn_backward_data(&bn, dy, y, z, s.mean, s.istd, param_of(p, o, 0),
+				       param_of(p, o, 1), dgamma, dbeta, dz);
+	}
+	if (q->add_in)
+		p->k->add(p->m * floats_of(t), dz, dx);
+}
+
+static void column_sums(size_t rows, size_t c, const float *x, int accumulate, float *sum)
+{
+	if (!accumulate)
+		memset(sum, 0, c * sizeof(*sum));
+	for (size_t r = 0; r < rows; r++)
+		for (size_t j = 0; j < c; j++)
+			sum[j] += x[r * c + j];
+}
+
+static void conv_backward(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct op_plan *q = &p->plan->op[i];
+	struct nst_conv geo = conv_of(p, o);
+	const float *x = act_at(p->g, o->in, p->from), *dy = grad_at(p->g, o->out, p->from);
+	float *dw = param_grad(p, o, 0), *scratch = p->g->kernel_scratch, *part, *dx, *to;
+	size_t pixels = geo.n * geo.ho * geo.wo;
+
+	if (o->kind == NST_OP_CONV && nst_conv_pointwise(&geo)) {
+		nst_blas_gemm(1, 0, geo.cin, geo.cout, pixels, x, dy, p->from > 0, dw);
+		if (o->in != 0)
+			nst_blas_gemm(0, 1, pixels, geo.cin, geo.cout, dy, param_of(p, o, 0), q->add_in,
+				      grad_at(p->g, o->in, p->from));
+		return;
+	}
+	part = p->from ? p->g->weight_scratch : dw;
+	if (o->kind == NST_OP_DW)
+		p->k->dw_weight_grad(&geo, x, dy, part, scratch);
+	else
+		p->k->conv_weight_grad(&geo, x, dy, part, scratch);
+	if (p->from)
+		p->k->add(p->net->param[o->param[0]].count, part, dw);
+	if (o->in == 0)
+		return;
+	dx = grad_at(p->g, o->in, p->from);
+	to = q->add_in ? p->g->tensor_scratch : dx;
+	if (o->kind == NST_OP_DW)
+		p->k->dw_data_grad(&geo, dy, param_of(p, o, 0), to, scratch);
+	else
+		p->k->conv_data_grad(&geo, dy, nst_pack_gradient(p->pack, i), to, scratch);
+	if (q->add_in)
+		p->k->add(geo.n * geo.h * geo.w * geo.cin, to, dx);
+}
+
+static void se_backward(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct nst_tensor *t = &p->net->tensor[o->in];
+	size_t c = t->c, sq = o->squeeze, pixels = t->h * t->w;
+	struct se_state s = se_state(p->g->state + p->plan->op[i].state, c, sq, p->plan->rows, p->from);
+	float *dfactor = p->g->tensor_scratch, *dpooled = dfactor + ROUND16(p->m * c);
+	float *dmiddle = dpooled + ROUND16(p->m * c);
+	float *dx = grad_at(p->g, o->in, p->from);
+	int more = p->from > 0;
+
+	p->k->scale_channels_grad(p->m, pixels, c, act_at(p->g, o->in, p->from), s.factor,
+				  grad_at(p->g, o->out, p->from), dx, dfactor);
+	for (size_t j = 0; j < p->m * c; j++)
+		dfactor[j] *= s.factor[j] * (1 - s.factor[j]);
+	nst_blas_gemm(1, 0, sq, c, p->m, s.middle, dfactor, more, param_grad(p, o, 2));
+	column_sums(p->m, c, dfactor, more, param_grad(p, o, 3));
+	nst_blas_gemm(0, 1, p->m, sq, c, dfactor, param_of(p, o, 2), 0, dmiddle);
+	p->k->act_backward(p->m * sq, o->act, s.before, dmiddle, dmiddle);
+	nst_blas_gemm(1, 0, c, sq, p->m, s.pooled, dmiddle, more, param_grad(p, o, 0));
+	column_sums(p->m, sq, dmiddle, more, param_grad(p, o, 1));
+	nst_blas_gemm(0, 1, p->m, c, sq, dmiddle, param_of(p, o, 0), 0, dpooled);
+	p->k->mean_pool_grad(p->m, pixels, c, dpooled, 1, dx);
+}
+
+static void shortcut_backward(const struct nst_conv *g, const float *dy, int accumulate, float *dx)
+{
+	if (!accumulate)
+		memset(dx, 0, g->n * g->h * g->w * g->cin * sizeof(*dx));
+	for (size_t n = 0; n < g->n; n++)
+		for (size_t i = 0; i < g->ho; i++)
+			for (size_t j = 0; j < g->wo; j++, dy += g->cout) {
+				float *to = dx + ((n * g->h + i * g->stride) * g->w + j * g->stride) * g->cin;
+
+				for (size_t c = 0; c < g->cin; c++)
+					to[c] += dy[c];
+			}
+}
+
+static void add_backward(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct op_plan *q = &p->plan->op[i];
+	size_t floats = floats_of(&p->net->tensor[o->in]);
+	const float *dy = grad_at(p->g, o->out, p->from);
+
+	if (!q->alias_in) {
+		struct nst_bn bn = bn_of(p, i);
+		float *dx = grad_at(p->g, o->in, p->from);
+
+		p->k->bn_forward(&bn, dy, p->g->one, p->g->zero, q->add_in ? dx : NULL, dx);
+	}
+	if (!q->alias_residual && q->add_residual)
+		p->k->add(p->m * floats, dy, grad_at(p->g, o->residual, p->from));
+	else if (!q->alias_residual)
+		memcpy(grad_at(p->g, o->residual, p->from), dy, p->m * floats * sizeof(*dy));
+}
+
+static void op_backward(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const struct nst_tensor *in = &p->net->tensor[o->in];
+	const struct op_plan *q = &p->plan->op[i];
+	struct nst_conv geo = conv_of(p, o);
+	float *dy = grad_at(p->g, o->out, p->from);
+
+	switch (o->kind) {
+	case NST_OP_CONV:
+	case NST_OP_DW:
+		conv_backward(p, i);
+		break;
+	case NST_OP_BN:
+		norm_sums(p, i);
+		break;
+	case NST_OP_SE:
+		se_backward(p, i);
+		break;
+	case NST_OP_SHORTCUT:
+		shortcut_backward(&geo, dy, q->add_in, grad_at(p->g, o->in, p->from));
+		break;
+	case NST_OP_ADD:
+		add_backward(p, i);
+		break;
+	case NST_OP_POOL:
+		multiply(p->m * in->c, p->g->state + q->state + p->from * in->c, dy);
+		p->k->mean_pool_grad(p->m, in->h * in->w, in->c, dy, q->add_in,
+				     grad_at(p->g, o->in, p->from));
+		break;
+	case NST_OP_DENSE:
+		nst_blas_gemm(1, 0, in->c, p->net->classes, p->m, act_at(p->g, o->in, p->from), dy,
+			      p->from > 0, param_grad(p, o, 0));
+		column_sums(p->m, p->net->classes, dy, p->from > 0, param_grad(p, o, 1));
+		nst_blas_gemm(0, 1, p->m, in->c, p->net->classes, dy, param_of(p, o, 0), q->add_in,
+			      grad_at(p->g, o->in, p->from));
+		break;
+	}
+}
+
+void nst_grain_backward(struct nst_grain *g, size_t n, const float *params, const struct nst_pack *pack,
+			double share, float *grad)
+{
+	const struct nst_grain_plan *plan = g->plan;
+	struct pass p = { g, plan, plan->net, plan->k, pack, params, grad, n, 0, 0 };
+
+	for (size_t s = plan->nsegments; s-- > 0;) {
+		const struct segment *seg = &plan->segment[s];
+
+		for (size_t from = 0; from < n; from += seg->chunk) {
+			next_chunk(&p, seg, from);
+			if (s + 1 < plan->nsegments)
+				norm_data(&p, plan->segment[s + 1].first);
+			for (size_t i = seg->end; i-- > seg->first;)
+				op_backward(&p, i);
+		}
+		if (plan->net->op[seg->first].kind == NST_OP_BN)
+			norm_sums_finish(&p, seg->first, share);
+	}
+}

@@ -1,0 +1,552 @@
+/* Inference over small groups of images.
+ *
+ * Every convolution followed by a norm becomes one step with folded weights; a norm behind a sum
+ * (pre-activation nets) stays a step of its own.  The kernels form each output element by one chain
+ * of operations whatever the number of images, so the size of a group is free: it is chosen so that
+ * the activations stay in the second-level cache and small maps still make whole tiles. */
+#include "libcore/nn/infer.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcore/nn/pack.h"
+#include "libcore/nn/plan.h"
+
+#define ROUND16(n) (((n) + 15) / 16 * 16)
+
+enum {
+	GROUP_BYTES = 768 << 10, /* activations of a group */
+	GROUP_MOST = 32,         /* images in a group */
+};
+
+/* A step: an operation, with the norm behind it when that is folded in. */
+struct step {
+	const struct nst_op *op;
+	enum nst_act act;
+	size_t residual, out;
+	size_t weight, bias; /* offsets in data: packed weights and bias; of a norm scale and shift */
+	size_t weight2, bias2; /* of squeeze-and-excitation */
+};
+
+/* The first failure of a worker. */
+struct failure {
+	size_t row;
+	struct nst_err err;
+};
+
+struct nst_infer {
+	const struct nst_net *net;
+	const struct nst_kernels *k;
+	struct nst_pool *pool;
+	size_t nsteps, group;
+	struct step *step;
+	float *data;     /* folded and packed weights */
+	size_t *offset;  /* in the arena, by tensor; of one group */
+	size_t arena, kernel_scratch, small_scratch;
+	float **memory;  /* of each worker */
+	struct failure *failure; /* of each worker */
+	/* Of the run under way. */
+	size_t n, per_task;
+	nst_load_fn load;
+	void *ctx;
+	float *logits;
+	atomic_size_t lowest; /* failing row so far, SIZE_MAX for none */
+};
+
+static size_t floats_of(const struct nst_tensor *t)
+{
+	return t->h * t->w * t->c;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* ---- steps and their weights ---------------------------------------------------------------------- */
+
+/* The norm to fold into operation i: the one that reads its output, if that is a convolution's. */
+static const struct nst_op *norm_behind(const struct nst_net *net, size_t i)
+{
+	const struct nst_op *o = &net->op[i];
+
+	if (o->kind != NST_OP_CONV && o->kind != NST_OP_DW)
+		return NULL;
+	for (size_t j = i + 1; j < net->nops; j++)
+		if (net->op[j].kind == NST_OP_BN && net->op[j].in == o->out)
+			return &net->op[j];
+	return NULL;
+}
+
+/* The convolution a norm was folded into, or NULL. */
+static const struct nst_op *folded_into(const struct nst_net *net, const struct nst_op *norm)
+{
+	for (const struct nst_op *o = net->op; o < norm; o++)
+		if (o->out == norm->in && (o->kind == NST_OP_CONV || o->kind == NST_OP_DW))
+			return o;
+	return NULL;
+}
+
+/* A folded convolution runs where its norm stood: what the residual needs is there by then. */
+static void steps_list(struct nst_infer *inf)
+{
+	const struct nst_net *net = inf->net;
+
+	for (size_t i = 0; i < net->nops; i++) {
+		const struct nst_op *o = &net->op[i], *conv = NULL;
+		struct step *s;
+
+		if (norm_behind(net, i))
+			continue;
+		if (o->kind == NST_OP_BN)
+			conv = folded_into(net, o);
+		s = &inf->step[inf->nsteps++];
+		s->op = conv ? conv : o;
+		s->act = o->act;
+		s->residual = o->residual;
+		s->out = o->out;
+	}
+}
+
+static size_t take(size_t *end, size_t floats)
+{
+	size_t at = *end;
+
+	*end += ROUND16(floats);
+	return at;
+}
+
+static size_t weights_reserve(struct nst_infer *inf)
+{
+	const struct nst_net *net = inf->net;
+	const struct nst_kernels *k = inf->k;
+	size_t end = 0;
+
+	for (size_t i = 0; i < inf->nsteps; i++) {
+		struct step *s = &inf->step[i];
+		const struct nst_op *o = s->op;
+		size_t c = net->tensor[o->in].c;
+
+		switch (o->kind) {
+		case NST_OP_CONV:
+			s->weight = take(&end, k->conv_pack_size(&o->geo));
+			s->bias = take(&end, o->geo.cout);
+			break;
+		case NST_OP_DW:
+			s->weight = take(&end, net->param[o->param[0]].count);
+			s->bias = take(&end, c);
+			break;
+		case NST_OP_BN:
+			s->weight = take(&end, c);
+			s->bias = take(&end, c);
+			break;
+		case NST_OP_SE:
+			s->weight = take(&end, k->pack_size(c, o->squeeze));
+			s->bias = take(&end, o->squeeze);
+			s->weight2 = take(&end, k->pack_size(o->squeeze, c));
+			s->bias2 = take(&end, c);
+			break;
+		case NST_OP_ADD:
+			s->weight = take(&end, c);
+			s->bias = take(&end, c);
+			break;
+		case NST_OP_DENSE:
+			s->weight = take(&end, k->pack_size(c, net->classes));
+			s->bias = take(&end, net->classes);
+			break;
+		case NST_OP_SHORTCUT:
+		case NST_OP_POOL:
+			break;
+		}
+		/* A residual behind a convolution is added by a norm that does nothing else. */
+		if (s->residual != NST_NONE && (o->kind == NST_OP_CONV || o->kind == NST_OP_DW)) {
+			s->weight2 = take(&end, net->tensor[s->out].c);
+			s->bias2 = take(&end, net->tensor[s->out].c);
+		}
+	}
+	return end;
+}
+
+/* Scale and shift that a norm with running statistics amounts to. */
+static void norm_fold(const struct nst_net *net, const struct nst_op *norm, const float *params,
+		      float *scale, float *shift)
+{
+	const float *p[4];
+
+	for (int i = 0; i < 4; i++)
+		p[i] = params + net->param[norm->param[i]].offset;
+	for (size_t c = 0; c < net->tensor[norm->in].c; c++) {
+		double s = p[0][c] / sqrt((double)p[3][c] + net->arch.bn_eps);
+
+		scale[c] = (float)s;
+		shift[c] = (float)(p[1][c] - p[2][c] * s);
+	}
+}
+
+static void fill_identity(size_t c, float *scale, float *shift)
+{
+	for (size_t i = 0; i < c; i++) {
+		scale[i] = 1;
+		shift[i] = 0;
+	}
+}
+
+static const struct nst_op *norm_of(const struct nst_net *net, const struct nst_op *conv)
+{
+	return norm_behind(net, (size_t)(conv - net->op));
+}
+
+/* Weights of a convolution times the scale of its norm, the norm's shift as bias.  `folded` has room
+ * for the largest weight and two rows of channels. */
+static void conv_prepare(struct nst_infer *inf, const struct step *s, const float *params, float *folded)
+{
+	const struct nst_net *net = inf->net;
+	const struct nst_param *p = &net->param[s->op->param[0]];
+	const struct nst_op *norm = norm_of(net, s->op);
+	size_t c = s->op->geo.cout;
+	float *scale = folded + ROUND16(p->count), *bias = inf->data + s->bias;
+	const float *w = params + p->offset;
+
+	fill_identity(c, scale, bias);
+	if (norm)
+		norm_fold(net, norm, params, scale, bias);
+	for (size_t i = 0; i < p->count; i++)
+		folded[i] = w[i] * scale[i % c];
+	if (s->op->kind == NST_OP_CONV)
+		inf->k->conv_pack(&s->op->geo, folded, inf->data + s->weight);
+	else
+		memcpy(inf->data + s->weight, folded, p->count * sizeof(float));
+	if (s->residual != NST_NONE)
+		fill_identity(c, inf->data + s->weight2, inf->data + s->bias2);
+}
+
+static void dense_prepare(struct nst_infer *inf, const struct nst_op *o, int which, const float *params,
+			  size_t weight, size_t bias)
+{
+	const struct nst_param *w = &inf->net->param[o->param[which]];
+	const struct nst_param *b = &inf->net->param[o->param[which + 1]];
+
+	inf->k->pack(w->shape[0], w->shape[1], params + w->offset, w->shape[1], inf->data + weight);
+	memcpy(inf->data + bias, params + b->offset, b->count * sizeof(float));
+}
+
+static int weights_prepare(struct nst_infer *inf, const float *params, struct nst_err *err)
+{
+	const struct nst_net *net = inf->net;
+	size_t largest = 0, widest = 0;
+	float *folded;
+
+	for (size_t i = 0; i < net->nparams; i++)
+		largest = max_size(largest, net->param[i].count);
+	for (size_t t = 0; t < net->ntensors; t++)
+		widest = max_size(widest, net->tensor[t].c);
+	folded = nst_alloc_aligned(ROUND16(largest) + ROUND16(widest), sizeof(float), err);
+	if (!folded)
+		return err->code;
+	for (size_t i = 0; i < inf->nsteps; i++) {
+		const struct step *s = &inf->step[i];
+
+		switch (s->op->kind) {
+		case NST_OP_CONV:
+		case NST_OP_DW:
+			conv_prepare(inf, s, params, folded);
+			break;
+		case NST_OP_BN:
+			norm_fold(net, s->op, params, inf->data + s->weight, inf->data + s->bias);
+			break;
+		case NST_OP_ADD:
+			fill_identity(net->tensor[s->out].c, inf->data + s->weight, inf->data + s->bias);
+			break;
+		case NST_OP_SE:
+			dense_prepare(inf, s->op, 0, params, s->weight, s->bias);
+			dense_prepare(inf, s->op, 2, params, s->weight2, s->bias2);
+			break;
+		case NST_OP_DENSE:
+			dense_prepare(inf, s->op, 0, params, s->weight, s->bias);
+			break;
+		case NST_OP_SHORTCUT:
+		case NST_OP_POOL:
+			break;
+		}
+	}
+	free(folded);
+	return 0;
+}
+
+/* ---- memory of a worker ---------------------------------------------------------------------------- */
+
+static void touch(struct nst_span *s, size_t time)
+{
+	if (s->size == 0)
+		return;
+	if (time < s->first)
+		s->first = time;
+	if (time > s->last)
+		s->last = time;
+}
+
+/* Places for `group` images; tensors that folding did away with get no room. */
+static int arena_plan(struct nst_infer *inf, size_t group, struct nst_err *err)
+{
+	const struct nst_net *net = inf->net;
+	struct nst_span *span = nst_zalloc(net->ntensors, sizeof(*span), err);
+	int r;
+
+	if (!span)
+		return err->code;
+	for (size_t t = 0; t < net->ntensors; t++)
+		span[t].first = SIZE_MAX;
+	for (size_t i = 0; i < inf->nsteps; i++) {
+		const struct step *s = &inf->step[i];
+		const size_t used[3] = { s->op->in, s->out, s->residual };
+
+		for (int j = 0; j < 3; j++) {
+			if (used[j] == NST_NONE)
+				continue;
+			span[used[j]].size = group * floats_of(&net->tensor[used[j]]);
+			touch(&span[used[j]], i);
+		}
+	}
+	r = nst_plan(span, net->ntensors, &inf->arena, err);
+	for (size_t t = 0; t < net->ntensors; t++)
+		inf->offset[t] = span[t].offset;
+	free(span);
+	return r;
+}
+
+static void scratch_plan(struct nst_infer *inf)
+{
+	for (size_t i = 0; i < inf->nsteps; i++) {
+		const struct nst_op *o = inf->step[i].op;
+		struct nst_conv geo = o->geo;
+
+		geo.n = inf->group;
+		if (o->kind == NST_OP_CONV)
+			inf->kernel_scratch = max_size(inf->kernel_scratch, inf->k->conv_scratch(&geo));
+		else if (o->kind == NST_OP_DW)
+			inf->kernel_scratch = max_size(inf->kernel_scratch, inf->k->dw_scratch(&geo));
+		else if (o->kind == NST_OP_SE)
+			inf->small_scratch =
+				max_size(inf->small_scratch,
+					 2 * ROUND16(inf->group * inf->net->tensor[o->in].c) +
+						 ROUND16(inf->group * o->squeeze));
+	}
+	inf->kernel_scratch = ROUND16(inf->kernel_scratch);
+}
+
+static int memory_plan(struct nst_infer *inf, struct nst_err *err)
+{
+	unsigned threads = nst_pool_threads(inf->pool);
+	int r = arena_plan(inf, 1, err);
+
+	if (r)
+		return r;
+	inf->group = 1;
+	while (inf->group < GROUP_MOST && 2 * inf->group * inf->arena * sizeof(float) <= GROUP_BYTES)
+		inf->group *= 2;
+	r = arena_plan(inf, inf->group, err);
+	if (r)
+		return r;
+	scratch_plan(inf);
+	for (unsigned w = 0; w < threads; w++) {
+		inf->memory[w] = nst_alloc_aligned(inf->arena + inf->kernel_scratch + inf->small_scratch,
+						   sizeof(float), err);
+		if (!inf->memory[w])
+			return err->code;
+	}
+	return 0;
+}
+
+static int prepare(struct nst_infer *inf, const float *params, struct nst_err *err)
+{
+	const struct nst_net *net = inf->net;
+	unsigned threads = nst_pool_threads(inf->pool);
+	const char *why = "";
+	int r;
+
+	inf->k = nst_kernels_get(&why);
+	if (!inf->k)
+		return nst_fail(err, NST_EINVAL, "%s", why);
+	inf->step = nst_zalloc(net->nops, sizeof(*inf->step), err);
+	inf->offset = nst_zalloc(net->ntensors, sizeof(*inf->offset), err);
+	inf->memory = nst_zalloc(threads, sizeof(*inf->memory), err);
+	inf->failure = nst_zalloc(threads, sizeof(*inf->failure), err);
+	if (!inf->step || !inf->offset || !inf->memory || !inf->failure)
+		return err->code;
+	steps_list(inf);
+	inf->data = nst_alloc_aligned(weights_reserve(inf), sizeof(float), err);
+	if (!inf->data)
+		return err->code;
+	r = weights_prepare(inf, params, err);
+	return r ? r : memory_plan(inf, err);
+}
+
+int nst_infer_new(const struct nst_net *net, const float *params, struct nst_pool *pool,
+		  struct nst_infer **out, struct nst_err *err)
+{
+	struct nst_infer *inf = nst_zalloc(1, sizeof(*inf), err);
+	int r;
+
+	*out = NULL;
+	if (!inf)
+		return err->code;
+	inf->net = net;
+	inf->pool = pool;
+	r = prepare(inf, params, err);
+	if (r) {
+		nst_infer_free(inf);
+		return r;
+	}
+	*out = inf;
+	return 0;
+}
+
+void nst_infer_free(struct nst_infer *inf)
+{
+	if (!inf)
+		return;
+	for (unsigned w = 0; inf->memory && w < nst_pool_threads(inf->pool); w++)
+		free(inf->memory[w]);
+	free(inf->memory);
+	free(inf->failure);
+	free(inf->offset);
+	free(inf->data);
+	free(inf->step);
+	free(inf);
+}
+
+/* ---- running ---------------------------------------------------------------------------------------- */
+
+static void shortcut_run(const struct nst_conv *g, const float *x, float *y)
+{
+	memset(y, 0, g->n * g->ho * g->wo * g->cout * sizeof(*y));
+	for (size_t n = 0; n < g->n; n++)
+		for (size_t i = 0; i < g->ho; i++)
+			for (size_t j = 0; j < g->wo; j++, y += g->cout)
+				memcpy(y, x + ((n * g->h + i * g->stride) * g->w + j * g->stride) * g->cin,
+				       g->cin * sizeof(*y));
+}
+
+static void se_run(const struct nst_infer *inf, const struct step *s, size_t n, const float *x,
+		   float *small, float *y)
+{
+	const struct nst_tensor *t = &inf->net->tensor[s->op->in];
+	size_t c = t->c, sq = s->op->squeeze;
+	float *pooled = small, *factor = pooled + ROUND16(n * c), *middle = factor + ROUND16(n * c);
+
+	inf->k->mean_pool(n, t->h * t->w, c, x, pooled);
+	inf->k->gemm(n, sq, c, pooled, c, 1, inf->data + s->weight, inf->data + s->bias, s->op->act, 0,
+		     middle, sq);
+	inf->k->gemm(n, c, sq, middle, sq, 1, inf->data + s->weight2, inf->data + s->bias2,
+		     NST_ACT_SIGMOID, 0, factor, c);
+	inf->k->scale_channels(n, t->h * t->w, c, x, factor, y);
+}
+
+static void step_run(const struct nst_infer *inf, const struct step *s, size_t n, float *memory)
+{
+	const struct nst_op *o = s->op;
+	const struct nst_tensor *in = &inf->net->tensor[o->in], *out = &inf->net->tensor[s->out];
+	const float *weight = inf->data + s->weight, *bias = inf->data + s->bias;
+	const float *x = memory + inf->offset[o->in];
+	const float *residual = s->residual == NST_NONE ? NULL : memory + inf->offset[s->residual];
+	float *y = memory + inf->offset[s->out];
+	float *scratch = memory + inf->arena, *small = scratch + inf->kernel_scratch;
+	struct nst_bn norm = { n, out->h * out->w, out->c, s->act, NULL };
+	enum nst_act act = residual ? NST_ACT_NONE : s->act;
+	struct nst_conv geo = o->geo;
+
+	geo.n = n;
+	switch (o->kind) {
+	case NST_OP_CONV:
+		inf->k->conv_forward(&geo, x, weight, bias, act, y, scratch);
+		break;
+	case NST_OP_DW:
+		inf->k->dw_forward(&geo, x, weight, bias, act, y, scratch);
+		break;
+	case NST_OP_BN:
+	case NST_OP_ADD:
+		inf->k->bn_forward(&norm, x, weight, bias, residual, y);
+		return;
+	case NST_OP_SE:
+		se_run(inf, s, n, x, small, y);
+		break;
+	case NST_OP_SHORTCUT:
+		shortcut_run(&geo, x, y);
+		break;
+	case NST_OP_POOL:
+		inf->k->mean_pool(n, in->h * in->w, in->c, x, y);
+		break;
+	case NST_OP_DENSE:
+		inf->k->gemm(n, inf->net->classes, in->c, x, in->c, 1, weight, bias, NST_ACT_NONE, 0, y,
+			     inf->net->classes);
+		break;
+	}
+	if (residual)
+		inf->k->bn_forward(&norm, y, inf->data + s->weight2, inf->data + s->bias2, residual, y);
+}
+
+static void note_failure(struct nst_infer *inf, unsigned worker, size_t row, const struct nst_err *err)
+{
+	struct failure *f = &inf->failure[worker];
+	size_t lowest = atomic_load(&inf->lowest);
+
+	if (row >= f->row)
+		return;
+	f->row = row;
+	f->err = *err;
+	while (row < lowest && !atomic_compare_exchange_weak(&inf->lowest, &lowest, row))
+		;
+}
+
+static void group_run(void *ctx, size_t task, unsigned worker)
+{
+	struct nst_infer *inf = ctx;
+	size_t from = task * inf->per_task, classes = inf->net->classes;
+	size_t n = inf->n - from < inf->per_task ? inf->n - from : inf->per_task;
+	size_t image = floats_of(&inf->net->tensor[0]);
+	float *memory = inf->memory[worker];
+	struct nst_err err = { 0 };
+
+	/* Rows below the lowest failure are still tried, so the sentence is that of the first row. */
+	if (from >= atomic_load(&inf->lowest))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (inf->load(inf->ctx, from + i, worker, memory + inf->offset[0] + i * image, &err)) {
+			note_failure(inf, worker, from + i, &err);
+			return;
+		}
+	}
+	for (size_t i = 0; i < inf->nsteps; i++)
+		step_run(inf, &inf->step[i], n, memory);
+	memcpy(inf->logits + from * classes, memory + inf->offset[inf->step[inf->nsteps - 1].out],
+	       n * classes * sizeof(float));
+}
+
+int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,
+		  struct nst_err *err)
+{
+	unsigned threads = nst_pool_threads(inf->pool);
+	size_t fair = (n + 4 * threads - 1) / (4 * threads);
+	const struct failure *first = NULL;
+
+	if (n == 0)
+		return 0;
+	inf->n = n;
+	inf->per_task = fair < inf->group ? fair : inf->group;
+	inf->load = load;
+	inf->ctx = ctx;
+	inf->logits = logits;
+	atomic_store(&inf->lowest, SIZE_MAX);
+	for (unsigned w = 0; w < threads; w++)
+		inf->failure[w].row = SIZE_MAX;
+	nst_pool_run(inf->pool, (n + inf->per_task - 1) / inf->per_task, group_run, inf);
+	for (unsigned w = 0; w < threads; w++)
+		if (inf->failure[w].row != SIZE_MAX && (!first || inf->failure[w].row < first->row))
+			first = &inf->failure[w];
+	if (!first)
+		return 0;
+	*err = first->err;
+	return err->code;
+}

@@ -1,0 +1,27 @@
+/* Inference: batch norm folded into the weights, bias, activation and residual fused, one image a
+ * task.  The logits of an image depend on the image and the parameters alone: not on the batch it
+ * came in, the number of threads, or the vector width. */
+#ifndef NST_NN_INFER_H
+#define NST_NN_INFER_H
+
+#include "libcore/nn/net.h"
+#include "libcore/par/pool.h"
+
+/* Write row `row` as (size,size,3) normalised floats to dst.  Called by worker `worker` (0 to
+ * threads-1), several workers at once, each row once.  Returns 0 or a code with the sentence. */
+typedef int (*nst_load_fn)(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err);
+
+struct nst_infer;
+
+/* Prepare: folds and packs `params` (flat vector; not kept).  net and pool must outlive the result.
+ * Returns 0, NST_ENOMEM or NST_EINVAL (NST_SIMD names a table this machine cannot run). */
+int nst_infer_new(const struct nst_net *net, const float *params, struct nst_pool *pool,
+		  struct nst_infer **out, struct nst_err *err) NST_MUST_CHECK;
+
+/* Logits (n,classes) of rows 0..n-1.  On failure the sentence is that of the first failing row. */
+int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,
+		  struct nst_err *err) NST_MUST_CHECK;
+
+void nst_infer_free(struct nst_infer *inf);
+
+#endif

@@ -1,0 +1,150 @@
+/* The arithmetic of the net, as one table of functions per vector width.
+ *
+ * Nothing outside this folder knows about vector widths.  `plain.c` is the reference and is always
+ * built; the others come from one template compiled for AVX2+FMA, AVX-512 and NEON.  The table is
+ * chosen at run time (nst_kernels_get), NST_SIMD=plain|avx2|avx512|neon forces one.
+ *
+ * Layout: activations are (N,H,W,C) float32, dense, C fastest.  Filters of a dense convolution are
+ * (KH,KW,Cin,Cout), of a depthwise one (KH,KW,C), of a dense layer (Cin,Cout): the output channel
+ * is always fastest.  All blocks are aligned to NST_ALIGN.  No function allocates, locks or fails.
+ *
+ * Order of summation (what makes results the same on every machine): forward functions accumulate
+ * each output element with one fused multiply-add a term, in the order (kh, kw, cin), from zero;
+ * no term is split off and vectors run along channels only, so the vector width does not show.
+ * Terms of padding are products with an exact 0 and may be left out.  plain.c spells the fused
+ * multiply-add fmaf().  Gradient functions promise the same result for the same table and CPU,
+ * not across tables. */
+#ifndef NST_NN_KERNELS_H
+#define NST_NN_KERNELS_H
+
+#include <stddef.h>
+
+enum nst_act { NST_ACT_NONE, NST_ACT_RELU, NST_ACT_SWISH, NST_ACT_SIGMOID };
+
+/* A convolution of a grain: x (n,h,w,cin) -> y (n,ho,wo,cout); output pixel (i,j), tap (a,b) reads
+ * input pixel (i*stride + a - pad_top, j*stride + b - pad_left), zero outside. */
+struct nst_conv {
+	size_t n, h, w, cin;
+	size_t ho, wo, cout; /* depthwise: cout == cin */
+	size_t k, stride, pad_top, pad_left;
+};
+
+/* Batch normalisation with what follows it, over rows = n*pixels of c channels:
+ *   u = z * scale[c] + shift[c];  v = u (+ path_scale[image] applied, + residual);  y = act(v)
+ * where scale = gamma/sqrt(var+eps), shift = beta - mean*scale.  Order: u, times path factor, plus
+ * residual, then act. */
+struct nst_bn {
+	size_t n, pixels, c;
+	enum nst_act act;
+	const float *path; /* (n) stochastic-depth factor 0 or 1/keep, or NULL for 1 */
+};
+
+struct nst_kernels {
+	const char *name;
+	size_t lanes; /* floats in a vector */
+
+	/* ---- matrix product ------------------------------------------------------------- */
+	/* Floats needed for the packed form of b (k,n), and the packing. */
+	size_t (*pack_size)(size_t k, size_t n);
+	void (*pack)(size_t k, size_t n, const float *b, size_t ldb, float *packed);
+	/* c (m,n) = [c +] a (m,k) * b (k,n) [+ bias(n)], then act.  a[i*a_row + p*a_col]. */
+	void (*gemm)(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+		     const float *packed, const float *bias, enum nst_act act, int accumulate,
+		     float *c, size_t ldc);
+
+	/* ---- dense convolution ---------------------------------------------------------- */
+	/* Floats of scratch that any conv_* function needs for this shape. */
+	size_t (*conv_scratch)(const struct nst_conv *s);
+	size_t (*conv_pack_size)(const struct nst_conv *s);      /* for forward */
+	size_t (*conv_pack_grad_size)(const struct nst_conv *s); /* for data_grad */
+	void (*conv_pack)(const struct nst_conv *s, const float *w, float *packed);
+	void (*conv_pack_grad)(const struct nst_conv *s, const float *w, float *packed);
+	/* y = act(x * w + bias); bias may be NULL. */
+	void (*conv_forward)(const struct nst_conv *s, const float *x, const float *packed,
+			     const float *bias, enum nst_act act, float *y, float *scratch);
+	/* dx = gradient of x, overwritten. */
+	void (*conv_data_grad)(const struct nst_conv *s, const float *dy, const float *packed_grad,
+			       float *dx, float *scratch);
+	/* dw (KH,KW,Cin,Cout) = gradient of w, overwritten. */
+	void (*conv_weight_grad)(const struct nst_conv *s, const float *x, const float *dy,
+				 float *dw, float *scratch);
+
+	/* ---- depthwise convolution ------------------------------------------------------ */
+	size_t (*dw_scratch)(const struct nst_conv *s);
+	void (*dw_forward)(const struct nst_conv *s, const float *x, const float *w,
+			   const float *bias, enum nst_act act, float *y, float *scratch);
+	void (*dw_data_grad)(const struct nst_conv *s, const float *dy, const float *w, float *dx,
+			     float *scratch);
+	void (*dw_weight_grad)(const struct nst_conv *s, const float *x, const float *dy, float *dw,
+			       float *scratch);
+
+	/* ---- batch normalisation, activation, residual ---------------------------------- */
+	/* mean(c) and biased variance var(c) of z (rows,c); robust against a large mean. */
+	void (*bn_stats)(size_t rows, size_t c, const float *z, float *mean, float *var);
+	/* y = act(path*(z*scale+shift) + residual); residual (same shape) or NULL; y may be z. */
+	void (*bn_forward)(const struct nst_bn *s, const float *z, const float *scale,
+			   const float *shift, const float *residual, float *y);
+	/* Backward, two passes.  With g = dy * act'(v) (for RELU from y > 0; for SWISH/SIGMOID v is
+	 * formed again from z, residual NULL there) and xhat = (z-mean)*istd:
+	 *   pass 1: dgamma(c) = sum of path*g*xhat, dbeta(c) = sum of path*g; dres = g if dres
+	 *           is not NULL (overwritten, or added to when add_res).
+	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows); dz may be dy. */
+	void (*bn_backward_sums)(const struct nst_bn *s, const float *dy, const float *y,
+				 const float *z, const float *mean, const float *istd,
+				 const float *gamma, const float *beta, float *dgamma, float *dbeta,
+				 float *dres, int add_res);
+	void (*bn_backward_data)(const struct nst_bn *s, const float *dy, const float *y,
+				 const float *z, const float *mean, const float *istd,
+				 const float *gamma, const float *beta, const float *dgamma,
+				 const float *dbeta, float *dz);
+	/* Same with fixed statistics (frozen BN): dz = gamma*istd*path*g. */
+	void (*bn_backward_frozen)(const struct nst_bn *s, const float *dy, const float *y,
+				   const float *z, const float *mean, const float *istd,
+				   const float *gamma, const float *beta, float *dz);
+
+	/* ---- squeeze and excitation, pooling, small things ------------------------------- */
+	/* y (n,c) = mean over pixels of x (n,pixels,c); sums in pixel order. */
+	void (*mean_pool)(size_t n, size_t pixels, size_t c, const float *x, float *y);
+	/* dx (n,pixels,c) = [dx +] dy (n,c) / pixels. */
+	void (*mean_pool_grad)(size_t n, size_t pixels, size_t c, const float *dy, int accumulate,
+			       float *dx);
+	/* y = x * s[image][c] */
+	void (*scale_channels)(size_t n, size_t pixels, size_t c, const float *x, const float *s,
+			       float *y);
+	/* dx = dy * s; ds (n,c) = sum over pixels of dy * x; dx may be dy. */
+	void (*scale_channels_grad)(size_t n, size_t pixels, size_t c, const float *x,
+				    const float *s, const float *dy, float *dx, float *ds);
+	void (*act_forward)(size_t count, enum nst_act act, const float *x, float *y);
+	/* dx = dy * act'(x); for RELU and SIGMOID as for SWISH, x is the input of act. */
+	void (*act_backward)(size_t count, enum nst_act act, const float *x, const float *dy,
+			     float *dx);
+	void (*add)(size_t count, const float *x, float *y); /* y += x */
+	/* Max pooling k x k, stride, padding as in s (cin == cout); arg keeps the tap for backward. */
+	void (*max_pool)(const struct nst_conv *s, const float *x, float *y, unsigned char *arg);
+	void (*max_pool_grad)(const struct nst_conv *s, const float *dy, const unsigned char *arg,
+			      float *dx);
+
+	/* ---- one pass over the parameters ------------------------------------------------ */
+	/* SGD with momentum as PyTorch/TF write it: g += wd*w; m = mu*m + g;
+	 * w -= lr * (nesterov ? g + mu*m : m). */
+	void (*sgd)(size_t count, const float *grad, float lr, float mu, float wd, int nesterov,
+		    float *m, float *w);
+	/* RMSProp in TensorFlow's form (noisystudent utils.py; timm rmsprop_tf): g += wd*w;
+	 * ms += (1-rho)*(g*g - ms); mom = mu*mom + lr*g/sqrt(ms+eps); w -= mom. */
+	void (*rmsprop_tf)(size_t count, const float *grad, float lr, float rho, float mu,
+			   float eps, float wd, float *ms, float *mom, float *w);
+	/* e += (1-decay)*(w-e) */
+	void (*ema)(size_t count, const float *w, float decay, float *e);
+};
+
+/* exp(x) in float, the same polynomial on every table: |relative error| <= 2 ulp. */
+float nst_expf(float x);
+
+/* The table for this machine, or the one NST_SIMD names.  NULL when NST_SIMD names one that is not
+ * built in or that this CPU cannot run (*why then says so).  Thread-safe, no allocation. */
+const struct nst_kernels *nst_kernels_get(const char **why);
+
+/* All tables that this CPU can run, plain first; returns their number (at most 4). */
+size_t nst_kernels_all(const struct nst_kernels *list[4]);
+
+#endif

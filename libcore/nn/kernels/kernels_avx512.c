@@ -1,0 +1,4 @@
+/* The template at the width of vec_avx512.h; the Makefile gives this file its instruction set. */
+#include "libcore/nn/kernels/vec_avx512.h"
+
+#include "libcore/nn/kernels/template.inc"

@@ -1,0 +1,54 @@
+/* The vector of the template: 16 floats, AVX-512 (F, BW, DQ, VL).  See vec_avx2.h for the words. */
+#ifndef NST_NN_KERNELS_VEC_H
+#define NST_NN_KERNELS_VEC_H
+
+#include <immintrin.h>
+#include <stddef.h>
+
+#define LANES 16
+#define TABLE nst_kernels_avx512
+#define TABLE_NAME "avx512"
+/* 32 registers: 3 groups of 4 rows by 2 vectors of accumulators leave 8. */
+#define GROUP  4
+#define GROUPS 3
+
+typedef __m512 V;
+
+static inline V v_zero(void) { return _mm512_setzero_ps(); }
+static inline V v_set1(float x) { return _mm512_set1_ps(x); }
+static inline V v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, V v) { _mm512_storeu_ps(p, v); }
+
+static inline __mmask16 v_mask(size_t n) { return (__mmask16)((1u << n) - 1); }
+
+static inline V v_load_n(const float *p, size_t n)
+{
+	return n == LANES ? v_load(p) : _mm512_maskz_loadu_ps(v_mask(n), p);
+}
+
+static inline void v_store_n(float *p, V v, size_t n)
+{
+	if (n == LANES)
+		v_store(p, v);
+	else
+		_mm512_mask_storeu_ps(p, v_mask(n), v);
+}
+
+static inline V v_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+static inline V v_add(V a, V b) { return _mm512_add_ps(a, b); }
+static inline V v_sub(V a, V b) { return _mm512_sub_ps(a, b); }
+static inline V v_mul(V a, V b) { return _mm512_mul_ps(a, b); }
+static inline V v_div(V a, V b) { return _mm512_div_ps(a, b); }
+static inline V v_sqrt(V a) { return _mm512_sqrt_ps(a); }
+static inline V v_greater(V a, V b) { return _mm512_max_ps(a, b); }
+static inline V v_less(V a, V b) { return _mm512_min_ps(a, b); }
+
+static inline V v_where_positive(V x, V then)
+{
+	return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), then);
+}
+
+/* One rounding, as the two exact-then-rounded products of the others. */
+static inline V v_scale2(V x, V n) { return _mm512_scalef_ps(x, n); }
+
+#endif

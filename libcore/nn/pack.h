@@ -1,0 +1,26 @@
+/* Weights in the order the kernels read them: made once a step, shared by all workers. */
+#ifndef NST_NN_PACK_H
+#define NST_NN_PACK_H
+
+#include "libcore/nn/net.h"
+#include "libcore/par/pool.h"
+
+struct nst_pack;
+
+/* Memory for the packed weights of a net, with those of data gradients. */
+int nst_pack_new(const struct nst_net *net, const struct nst_kernels *k, struct nst_pack **out,
+		 struct nst_err *err) NST_MUST_CHECK;
+void nst_pack_free(struct nst_pack *p);
+
+/* Pack from the flat vector `params`, operations in parallel. */
+void nst_pack_fill(struct nst_pack *p, const float *params, struct nst_pool *pool);
+
+/* Packed weight `which` (0: the first; 1: W2 of squeeze-and-excitation) of operation `op`. */
+const float *nst_pack_forward(const struct nst_pack *p, size_t op, int which);
+/* For conv_data_grad; NULL for a convolution of the input image or one that is pointwise. */
+const float *nst_pack_gradient(const struct nst_pack *p, size_t op);
+
+/* Whether a convolution is a matrix product over pixels. */
+int nst_conv_pointwise(const struct nst_conv *s);
+
+#endif

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""Forward and backward of libcore/nn against PyTorch, through net_tool.c.
+
+EfficientNet-B0 is torchvision's own module; the CIFAR nets are written here from torch.nn.  PyTorch
+computes in double, so what is measured is the rounding of our float: the bound is 1e-4, relative, of
+the logits and of the gradient of every parameter tensor."""
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+    from torchvision.models import efficientnet_b0
+    from torchvision.ops import StochasticDepth
+except ImportError as e:
+    print(f"1..0 # SKIP {e.name} is not installed")
+    sys.exit(0)
+
+TOOL = os.path.join(os.environ.get("NST_BUILD", "build"), "test-peers", "net_tool")
+BOUND = 1e-4
+torch.set_num_threads(2)
+tests = failures = 0
+
+
+def ok(good, name, why=""):
+    global tests, failures
+    tests += 1
+    failures += not good
+    print(f"{'ok' if good else 'not ok'} {tests} - {name}")
+    if why and not good:
+        print(f"# {why}")
+    sys.stdout.flush()
+
+
+# ---- the nets -------------------------------------------------------------------------------------
+
+def same_padding(conv, args):
+    """TensorFlow's SAME: as little as makes ceil(side / stride) outputs, the odd cell at the end."""
+    x, = args
+    pads = []
+    for side, k, s in zip(reversed(x.shape[2:]), reversed(conv.kernel_size), reversed(conv.stride)):
+        total = max((math.ceil(side / s) - 1) * s + k - side, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads)
+
+
+def efficientnet(pad, classes):
+    net = efficientnet_b0(num_classes=classes)
+    for m in net.modules():
+        if isinstance(m, (nn.Dropout, StochasticDepth)):
+            m.p = 0.0
+        if isinstance(m, nn.BatchNorm2d):
+            m.eps = 1e-3
+        if isinstance(m, nn.Conv2d) and pad == "same":
+            m.padding = (0, 0)
+            m.register_forward_pre_hook(same_padding)
+    return net
+
+
+def conv3(cin, cout, stride):
+    return nn.Conv2d(cin, cout, 3, stride, 1, bias=False)
+
+
+class Basic(nn.Module):
+    def __init__(self, cin, cout, stride):
+        super().__init__()
+        self.conv1, self.bn1 = conv3(cin, cout, stride), nn.BatchNorm2d(cout)
+        self.conv2, self.bn2 = conv3(cout, cout, 1), nn.BatchNorm2d(cout)
+        self.stride, self.more = stride, cout - cin
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        shortcut = F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, 0, self.more))
+        return F.relu(y + shortcut)
+
+
+class Preact(nn.Module):
+    def __init__(self, cin, cout, stride, first):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(cin)
+        self.shortcut = nn.Conv2d(cin, cout, 1, stride, bias=False) if first else None
+        self.conv1, self.bn2 = conv3(cin, cout, stride), nn.BatchNorm2d(cout)
+        self.conv2 = conv3(cout, cout, 1)
+
+    def forward(self, x):
+        a = F.relu(self.bn1(x))
+        y = self.conv2(F.relu(self.bn2(self.conv1(a))))
+        return y + (self.shortcut(a) if self.shortcut else x)
+
+
+class Cifar(nn.Module):
+    def __init__(self, repeats, width, preact, classes):
+        super().__init__()
+        self.conv1 = conv3(3, 16, 1)
+        if not preact:
+            self.bn1 = nn.BatchNorm2d(16)
+        blocks, cin = [], 16
+        for stage in range(3):
+            cout = 16 * width << stage
+            for i in range(repeats):
+                stride = 2 if stage and not i else 1
+                blocks.append(Preact(cin, cout, stride, not i) if preact else Basic(cin, cout, stride))
+                cin = cout
+        self.blocks, self.preact = nn.Sequential(*blocks), preact
+        if preact:
+            self.bn1 = nn.BatchNorm2d(cin)
+        self.fc = nn.Linear(cin, classes)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        x = self.blocks(x) if self.preact else self.blocks(F.relu(self.bn1(x)))
+        x = F.relu(self.bn1(x)) if self.preact else x
+        return self.fc(x.mean((2, 3)))
+
+
+# ---- comparison -----------------------------------------------------------------------------------
+
+def tensors(net):
+    """Parameters and running statistics in the order of the net, norm by norm."""
+    for module in net.modules():
+        yield from module.parameters(recurse=False)
+        if isinstance(module, nn.BatchNorm2d):
+            yield module.running_mean
+            yield module.running_var
+
+
+def to_ours(t, shape):
+    """A PyTorch tensor in our layout: output channels last."""
+    a = t.detach().numpy()
+    if a.ndim == 4:
+        a = a.transpose(2, 3, 1, 0)  # (O,I,H,W) -> (H,W,I,O); depthwise has I = 1
+    elif a.ndim == 2:
+        a = a.transpose(1, 0)
+    return a.reshape(shape)
+
+
+def relative(a, b):
+    return float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-30))
+
+
+def compare(arch, pad, size, rows, net, seed):
+    label = f"{arch} {pad} {size}px"
+    classes = 10
+    torch.manual_seed(seed)
+    net = net.double()
+    for m in net.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            m.momentum = 1.0  # so that training leaves the statistics of this batch
+            for t, lo, hi in ((m.weight, .5, 1.5), (m.bias, -.3, .3), (m.running_mean, -.3, .3),
+                              (m.running_var, .5, 1.5)):
+                t.data.uniform_(lo, hi)
+    table = [line.split() for line in subprocess.run([TOOL, arch, pad, str(size), str(classes)],
+             check=True, capture_output=True, text=True).stdout.splitlines()]
+    ours = [(row[0], tuple(map(int, row[1:-1])), int(row[-1])) for row in table]
+    theirs = list(tensors(net))
+    ok(len(ours) == len(theirs), f"{label}: as many tensors",
+       f"{len(ours)} here, {len(theirs)} in PyTorch")
+    floats = max(offset + (int(np.prod(shape)) + 15) // 16 * 16 for _, shape, offset in ours)
+    params = np.zeros(floats, np.float32)
+    for (name, shape, offset), t in zip(ours, theirs):
+        t.data = t.data.float().double()  # the same numbers on both sides
+        params[offset:offset + t.numel()] = to_ours(t, shape).ravel()
+
+    images = torch.randn(rows, 3, size, size).float()
+    dlogits = (torch.randn(rows, classes) / rows).float()
+    with tempfile.TemporaryDirectory() as d:
+        params.tofile(f"{d}/params")
+        images.permute(0, 2, 3, 1).contiguous().numpy().tofile(f"{d}/images")
+        dlogits.numpy().tofile(f"{d}/dlogits")
+        subprocess.run([TOOL, arch, pad, str(size), str(classes), str(rows), d], check=True)
+        infer = np.fromfile(f"{d}/infer", np.float32).reshape(rows, classes)
+        logits = np.fromfile(f"{d}/logits", np.float32).reshape(rows, classes)
+        grad = np.fromfile(f"{d}/grad", np.float32)
+
+    with torch.no_grad():
+        want = net.eval()(images.double()).numpy()
+    ok(relative(infer, want) <= BOUND, f"{label}: logits of inference", f"{relative(infer, want):.2e}")
+    out = net.train()(images.double())
+    want = out.detach().numpy()
+    ok(relative(logits, want) <= BOUND, f"{label}: logits of training", f"{relative(logits, want):.2e}")
+    (out * dlogits.double()).sum().backward()
+    for m in net.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            m.running_var *= (m.count - 1) / m.count  # PyTorch keeps the unbiased one
+    worst = {}
+    for (name, shape, offset), t in zip(ours, theirs):
+        kind = "statistics" if "running" in name else "gradients"
+        want = to_ours(t.grad if kind == "gradients" else t, shape)
+        got = grad[offset:offset + want.size].reshape(shape)
+        worst[kind] = max(worst.get(kind, (0, "")), (relative(got, want), name))
+    for kind, (error, name) in worst.items():
+        ok(error <= BOUND, f"{label}: {kind} of every tensor", f"{name} is off by {error:.2e}")
+
+
+def count_rows(module, args):
+    module.count = args[0].numel() // args[0].shape[1]
+
+
+def with_counts(net):
+    for m in net.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            m.register_forward_pre_hook(count_rows)
+    return net
+
+
+compare("efficientnet-b0", "same", 64, 32, with_counts(efficientnet("same", 10)), 1)
+compare("efficientnet-b0", "symmetric", 64, 32, with_counts(efficientnet("symmetric", 10)), 2)
+compare("efficientnet-b0", "same", 33, 24, with_counts(efficientnet("same", 10)), 3)
+compare("resnet20", "own", 32, 32, with_counts(Cifar(3, 1, False, 10)), 4)
+compare("wrn-16-2", "own", 32, 16, with_counts(Cifar(2, 2, True, 10)), 5)
+print(f"1..{tests}")
+sys.exit(failures > 0)

@@ -1,0 +1,1024 @@
+/* Every table of kernels against the plain one, and the plain one against mathematics.
+ *
+ * Where kernels.h promises the same bits, results are compared with memcmp; gradients may differ by
+ * a few roundings of the sum of the absolute values of their terms, which the plain kernels compute
+ * from absolute inputs.  Outputs, packed filters and scratch start as NaN, and all blocks are of
+ * exact size, so a float that is not written or not owned shows (the latter under ASan). */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "libcore/nn/kernels/kernels.h"
+#include "libcore/util/rng.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct nst_kernels *tables[4];
+static size_t ntables;
+#define PLAIN (tables[0])
+
+static const enum nst_act acts[] = {NST_ACT_NONE, NST_ACT_RELU, NST_ACT_SWISH, NST_ACT_SIGMOID};
+static const size_t channels[] = {1, 3, 5, 8, 16, 17, 24, 33, 40, 70};
+
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+/* Blocks of a test are freed together. */
+static void *blocks[256];
+static size_t nblocks;
+
+static void *keep(void *p)
+{
+	assert_non_null(p);
+	assert_true(nblocks < COUNT(blocks));
+	blocks[nblocks++] = p;
+	return p;
+}
+
+static void drop_all(void)
+{
+	while (nblocks)
+		free(blocks[--nblocks]);
+}
+
+/* n floats of NaN. */
+static float *blank(size_t n)
+{
+	float *p = keep(malloc(n ? n * sizeof(*p) : 1));
+
+	memset(p, 0xff, n * sizeof(*p));
+	return p;
+}
+
+static float *copy_of(const float *from, size_t n)
+{
+	float *p = blank(n);
+
+	memcpy(p, from, n * sizeof(*p));
+	return p;
+}
+
+static struct nst_rng rng;
+
+static float *random_block(size_t n)
+{
+	float *p = blank(n);
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = (float)nst_rng_normal(&rng);
+	return p;
+}
+
+static float *absolute(const float *from, size_t n)
+{
+	float *p = blank(n);
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = fabsf(from[i]);
+	return p;
+}
+
+static char what[200]; /* the case at hand, for messages */
+
+static void same_bits(const float *got, const float *want, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(got + i, want + i, sizeof(*got)))
+			fail_msg("%s: element %zu is %.9g, not %.9g", what, i, got[i], want[i]);
+}
+
+/* |got - want| <= eps * size, where size is the sum of the absolute terms. */
+static void near_by(const float *got, const float *want, const float *size, size_t n, double eps)
+{
+	for (size_t i = 0; i < n; i++) {
+		double bound = eps * (fabs((double)size[i]) + 1e-30);
+
+		if (!(fabs((double)got[i] - want[i]) <= bound))
+			fail_msg("%s: element %zu is %.9g, not %.9g (allowed %g)", what, i, got[i],
+				 want[i], bound);
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	ntables = nst_kernels_all(tables);
+	nst_rng_init(&rng, 1, NST_RNG_TEST, 0, 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	drop_all();
+	return 0;
+}
+
+/* ---- choice of the table -------------------------------------------------------------------- */
+
+static void test_choice(void **state)
+{
+	const char *why = NULL;
+
+	(void)state;
+	assert_true(ntables >= 1 && ntables <= 4);
+	assert_string_equal(PLAIN->name, "plain");
+	for (size_t t = 0; t < ntables; t++) {
+		setenv("NST_SIMD", tables[t]->name, 1);
+		assert_ptr_equal(nst_kernels_get(&why), tables[t]);
+	}
+	assert_null(why);
+	setenv("NST_SIMD", "", 1);
+	assert_ptr_equal(nst_kernels_get(&why), tables[ntables - 1]);
+	setenv("NST_SIMD", "mmx", 1);
+	assert_null(nst_kernels_get(&why));
+	assert_non_null(why);
+	unsetenv("NST_SIMD");
+	assert_ptr_equal(nst_kernels_get(&why), tables[ntables - 1]);
+}
+
+/* ---- exp and activations -------------------------------------------------------------------- */
+
+static float from_bits(uint32_t bits)
+{
+	float f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+/* Distance to the next larger float. */
+static double ulp_of(double x)
+{
+	float f = (float)fabs(x);
+
+	return (double)nextafterf(f, INFINITY) - f;
+}
+
+static void test_exp(void **state)
+{
+	double worst = 0;
+
+	(void)state;
+	/* A prime step through all floats of either sign. */
+	for (uint32_t bits = 0; bits < 0xff800000u - 1009; bits += 1009) {
+		float x = from_bits(bits), got;
+		double want, error;
+
+		if (!(fabsf(x) <= 110.0f))
+			continue;
+		got = nst_expf(x);
+		want = exp((double)x);
+		if (want >= 0x1.ffffffp127) {
+			assert_true(isinf(got));
+			continue;
+		}
+		error = fabs((double)got - want) / ulp_of(want);
+		worst = error > worst ? error : worst;
+	}
+	assert_true(worst <= 2.0);
+	assert_true(nst_expf(0.0f) == 1.0f && nst_expf(-0.0f) == 1.0f);
+	assert_true(nst_expf(-INFINITY) == 0.0f && nst_expf(-1e30f) == 0.0f);
+	assert_true(isinf(nst_expf(INFINITY)) && isinf(nst_expf(1e30f)));
+	assert_true(isnan(nst_expf(NAN)));
+}
+
+static double ideal_act(enum nst_act act, double x)
+{
+	switch (act) {
+	case NST_ACT_RELU:
+		return x > 0 ? x : 0;
+	case NST_ACT_SWISH:
+		return x / (1 + exp(-x));
+	case NST_ACT_SIGMOID:
+		return 1 / (1 + exp(-x));
+	default:
+		return x;
+	}
+}
+
+static void test_act(void **state)
+{
+	const size_t n = 4099;
+	float *x = random_block(n), *dy = random_block(n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		x[i] *= 0.02f * (float)(i % 1024) + 0.01f;
+	x[0] = 0.0f;
+	x[1] = -0.0f;
+	x[2] = 88.5f;
+	x[3] = -88.5f;
+	x[4] = 1000.0f;
+	x[5] = -1000.0f;
+	x[6] = -87.0f;
+	x[7] = 1e-40f;
+	x[8] = 3e38f;
+	for (size_t a = 0; a < COUNT(acts); a++) {
+		float *want = blank(n), *slope = blank(n);
+
+		snprintf(what, sizeof(what), "act %d plain", acts[a]);
+		PLAIN->act_forward(n, acts[a], x, want);
+		PLAIN->act_backward(n, acts[a], x, dy, slope);
+		for (size_t i = 0; i < n; i++) {
+			double v = x[i], h = 1e-5 * (1 + fabs(v)), ideal = ideal_act(acts[a], v);
+			double rise = (ideal_act(acts[a], v + h) - ideal_act(acts[a], v - h)) / (2 * h);
+
+			assert_true(fabs(want[i] - ideal) <= 1e-6 * fabs(ideal) + 1e-37);
+			if (fabs(v) > h || acts[a] != NST_ACT_RELU)
+				assert_true(fabs(slope[i] - dy[i] * rise) <= 2e-6 * fabs(dy[i]));
+		}
+		for (size_t t = 0; t < ntables; t++) {
+			for (size_t count = 0; count < n; count = count * 3 / 2 + 1) {
+				float *y = blank(n), *dx = copy_of(dy, n);
+
+				snprintf(what, sizeof(what), "act %d count %zu %s", acts[a], count,
+					 tables[t]->name);
+				tables[t]->act_forward(count, acts[a], x, y);
+				same_bits(y, want, count);
+				assert_true(isnan(y[count]));
+				tables[t]->act_backward(count, acts[a], x, dx, dx);
+				near_by(dx, slope, dy, count, 1e-6);
+				free(blocks[--nblocks]);
+				free(blocks[--nblocks]);
+			}
+		}
+	}
+}
+
+/* A loss that has become NaN must stay visible through every activation. */
+static void test_act_nan(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < ntables; t++) {
+		for (size_t a = 0; a < COUNT(acts); a++) {
+			float x[19], y[19];
+
+			for (size_t i = 0; i < COUNT(x); i++)
+				x[i] = i % 3 ? 1.0f : NAN;
+			tables[t]->act_forward(COUNT(x), acts[a], x, y);
+			for (size_t i = 0; i < COUNT(x); i++)
+				assert_int_equal(!!isnan(y[i]), i % 3 == 0);
+		}
+	}
+}
+
+/* ---- matrix product ------------------------------------------------------------------------- */
+
+static float *packed_for(const struct nst_kernels *t, size_t k, size_t n, const float *b, size_t ldb)
+{
+	float *p = blank(t->pack_size(k, n));
+
+	t->pack(k, n, b, ldb, p);
+	return p;
+}
+
+struct product {
+	size_t m, n, k;
+	int transposed, strided, accumulate, bias;
+	enum nst_act act;
+};
+
+static void check_product(const struct product *p)
+{
+	size_t a_row = p->transposed ? 1 : p->strided ? 2 * p->k + 3 : p->k + 1;
+	size_t a_col = p->transposed ? p->m + 2 : p->strided ? 2 : 1;
+	size_t ldb = p->n + 3, ldc = p->n + 1;
+	size_t a_size = p->k ? (p->m - 1) * a_row + (p->k - 1) * a_col + 1 : 0;
+	size_t b_size = p->k ? (p->k - 1) * ldb + p->n : 0, c_size = (p->m - 1) * ldc + p->n;
+	float *a = random_block(a_size), *b = random_block(b_size), *c0 = random_block(c_size);
+	float *bias = p->bias ? random_block(p->n) : NULL, *want = copy_of(c0, c_size);
+
+	if (!p->accumulate)
+		for (size_t i = 0; i < p->m; i++)
+			memset(c0 + i * ldc, 0xff, p->n * sizeof(*c0));
+	for (size_t i = 0; i < p->m; i++) {
+		for (size_t j = 0; j < p->n; j++) {
+			float sum = p->accumulate ? c0[i * ldc + j] : 0.0f;
+
+			for (size_t q = 0; q < p->k; q++)
+				sum = fmaf(a[i * a_row + q * a_col], b[q * ldb + j], sum);
+			want[i * ldc + j] = sum + (bias ? bias[j] : 0.0f);
+		}
+		PLAIN->act_forward(p->n, p->act, want + i * ldc, want + i * ldc);
+	}
+	for (size_t t = 0; t < ntables; t++) {
+		float *c = copy_of(c0, c_size);
+
+		snprintf(what, sizeof(what), "gemm %zux%zux%zu%s%s%s act %d %s", p->m, p->n, p->k,
+			 p->transposed ? " transposed" : p->strided ? " strided" : "",
+			 p->accumulate ? " add" : "", bias ? " bias" : "", p->act, tables[t]->name);
+		tables[t]->gemm(p->m, p->n, p->k, a, a_row, a_col,
+				packed_for(tables[t], p->k, p->n, b, ldb), bias, p->act,
+				p->accumulate, c, ldc);
+		same_bits(c, want, c_size);
+	}
+	drop_all();
+}
+
+static void test_gemm(void **state)
+{
+	static const size_t sizes[] = {1, 2, 3, 4, 7, 8, 11, 12, 13, 16, 24, 29, 33, 40, 65, 129};
+
+	(void)state;
+	for (size_t i = 0; i < 600; i++) {
+		struct product p = {
+			.m = sizes[nst_rng_below(&rng, COUNT(sizes))],
+			.n = sizes[nst_rng_below(&rng, COUNT(sizes))],
+			.k = sizes[nst_rng_below(&rng, COUNT(sizes))],
+			.transposed = i % 3 == 1,
+			.strided = i % 3 == 2,
+			.accumulate = (int)nst_rng_below(&rng, 2),
+			.bias = (int)nst_rng_below(&rng, 2),
+			.act = acts[nst_rng_below(&rng, COUNT(acts))],
+		};
+
+		check_product(&p);
+	}
+}
+
+/* Sizes beyond one block of the cache in each direction, and sums of no terms. */
+static void test_gemm_blocks(void **state)
+{
+	static const struct product cases[] = {
+		{.m = 30, .n = 300, .k = 900}, {.m = 30, .n = 300, .k = 900, .transposed = 1},
+		{.m = 14, .n = 20, .k = 530, .strided = 1, .bias = 1, .act = NST_ACT_SWISH},
+		{.m = 500, .n = 17, .k = 20, .bias = 1, .act = NST_ACT_RELU},
+		{.m = 5, .n = 520, .k = 384, .accumulate = 1, .bias = 1},
+		{.m = 5, .n = 9, .k = 0}, {.m = 5, .n = 9, .k = 0, .transposed = 1},
+		{.m = 5, .n = 9, .k = 0, .accumulate = 1, .bias = 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		check_product(&cases[i]);
+}
+
+/* ---- convolutions --------------------------------------------------------------------------- */
+
+static size_t x_size(const struct nst_conv *s)
+{
+	return s->n * s->h * s->w * s->cin;
+}
+
+static size_t y_size(const struct nst_conv *s)
+{
+	return s->n * s->ho * s->wo * s->cout;
+}
+
+/* Random geometry, tensorflow's "same" and torch's symmetric padding among it. */
+static struct nst_conv random_conv(int depthwise)
+{
+	static const size_t kernel[] = {1, 2, 3, 3, 3, 5, 5, 7};
+	struct nst_conv s = {
+		.n = 1 + nst_rng_below(&rng, 3),
+		.h = 1 + nst_rng_below(&rng, 11),
+		.w = 1 + nst_rng_below(&rng, 19),
+		.k = kernel[nst_rng_below(&rng, COUNT(kernel))],
+		.stride = 1 + nst_rng_below(&rng, 3) % 2 + (nst_rng_below(&rng, 10) == 0),
+		.cin = channels[nst_rng_below(&rng, COUNT(channels))],
+		.cout = channels[nst_rng_below(&rng, COUNT(channels))],
+	};
+	size_t pad_h = nst_rng_below(&rng, (uint32_t)s.k), pad_w = nst_rng_below(&rng, (uint32_t)s.k);
+
+	if (depthwise)
+		s.cout = s.cin;
+	/* The padding behind is whatever the output size implies. */
+	s.pad_top = pad_h;
+	s.pad_left = pad_w;
+	s.ho = (s.h + 2 * pad_h >= s.k ? (s.h + 2 * pad_h - s.k) / s.stride : 0) + 1;
+	s.wo = (s.w + 2 * pad_w >= s.k ? (s.w + 2 * pad_w - s.k) / s.stride : 0) + 1;
+	if (nst_rng_below(&rng, 2)) { /* same */
+		s.ho = (s.h + s.stride - 1) / s.stride;
+		s.wo = (s.w + s.stride - 1) / s.stride;
+		pad_h = (s.ho - 1) * s.stride + s.k;
+		pad_w = (s.wo - 1) * s.stride + s.k;
+		s.pad_top = pad_h > s.h ? (pad_h - s.h) / 2 : 0;
+		s.pad_left = pad_w > s.w ? (pad_w - s.w) / 2 : 0;
+	}
+	return s;
+}
+
+static void name_conv(const struct nst_conv *s, const char *kind, const char *table)
+{
+	snprintf(what, sizeof(what),
+		 "%s n %zu, %zux%zux%zu to %zux%zux%zu, k %zu, stride %zu, pad %zu %zu, %s", kind, s->n,
+		 s->h, s->w, s->cin, s->ho, s->wo, s->cout, s->k, s->stride, s->pad_top, s->pad_left,
+		 table);
+}
+
+/* The three functions of a dense or depthwise convolution, packing included. */
+static void forward(const struct nst_kernels *t, int depthwise, const struct nst_conv *s,
+		    const float *x, const float *w, const float *bias, enum nst_act act, float *y)
+{
+	if (depthwise) {
+		t->dw_forward(s, x, w, bias, act, y, blank(t->dw_scratch(s)));
+	} else {
+		float *packed = blank(t->conv_pack_size(s));
+
+		t->conv_pack(s, w, packed);
+		t->conv_forward(s, x, packed, bias, act, y, blank(t->conv_scratch(s)));
+	}
+}
+
+static void data_grad(const struct nst_kernels *t, int depthwise, const struct nst_conv *s,
+		      const float *dy, const float *w, float *dx)
+{
+	if (depthwise) {
+		t->dw_data_grad(s, dy, w, dx, blank(t->dw_scratch(s)));
+	} else {
+		float *packed = blank(t->conv_pack_grad_size(s));
+
+		t->conv_pack_grad(s, w, packed);
+		t->conv_data_grad(s, dy, packed, dx, blank(t->conv_scratch(s)));
+	}
+}
+
+static void weight_grad(const struct nst_kernels *t, int depthwise, const struct nst_conv *s,
+			const float *x, const float *dy, float *dw)
+{
+	if (depthwise)
+		t->dw_weight_grad(s, x, dy, dw, blank(t->dw_scratch(s)));
+	else
+		t->conv_weight_grad(s, x, dy, dw, blank(t->conv_scratch(s)));
+}
+
+static void check_conv(int depthwise, const struct nst_conv *s, enum nst_act act, int with_bias)
+{
+	size_t nx = x_size(s), ny = y_size(s);
+	size_t nw = s->k * s->k * s->cin * (depthwise ? 1 : s->cout);
+	float *x = random_block(nx), *w = random_block(nw), *dy = random_block(ny);
+	float *bias = with_bias ? random_block(s->cout) : NULL;
+	float *y0 = blank(ny), *dx0 = blank(nx), *dw0 = blank(nw);
+	float *dx_size = blank(nx), *dw_size = blank(nw);
+
+	forward(PLAIN, depthwise, s, x, w, bias, act, y0);
+	data_grad(PLAIN, depthwise, s, dy, w, dx0);
+	weight_grad(PLAIN, depthwise, s, x, dy, dw0);
+	data_grad(PLAIN, depthwise, s, absolute(dy, ny), absolute(w, nw), dx_size);
+	weight_grad(PLAIN, depthwise, s, absolute(x, nx), absolute(dy, ny), dw_size);
+	for (size_t t = 1; t < ntables; t++) {
+		float *y = blank(ny), *dx = blank(nx), *dw = blank(nw);
+
+		name_conv(s, depthwise ? "depthwise forward" : "conv forward", tables[t]->name);
+		forward(tables[t], depthwise, s, x, w, bias, act, y);
+		same_bits(y, y0, ny);
+		name_conv(s, depthwise ? "depthwise data" : "conv data", tables[t]->name);
+		data_grad(tables[t], depthwise, s, dy, w, dx);
+		near_by(dx, dx0, dx_size, nx, 2e-6);
+		name_conv(s, depthwise ? "depthwise weights" : "conv weights", tables[t]->name);
+		weight_grad(tables[t], depthwise, s, x, dy, dw);
+		near_by(dw, dw0, dw_size, nw, 2e-6);
+	}
+	drop_all();
+}
+
+static void check_random_convs(int depthwise, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct nst_conv s = random_conv(depthwise);
+
+		check_conv(depthwise, &s, acts[i % COUNT(acts)], i / 4 % 2);
+	}
+}
+
+static void test_conv(void **state)
+{
+	(void)state;
+	check_random_convs(0, 250);
+}
+
+static void test_depthwise(void **state)
+{
+	(void)state;
+	check_random_convs(1, 400);
+}
+
+/* Shapes of real nets, and images larger than a block of scratch. */
+static void test_conv_real(void **state)
+{
+	static const struct nst_conv dense[] = {
+		{2, 32, 32, 3, 32, 32, 16, 3, 1, 1, 1}, {3, 8, 8, 64, 8, 8, 64, 3, 1, 1, 1},
+		{2, 16, 16, 32, 8, 8, 64, 3, 2, 1, 1},  {3, 16, 16, 32, 8, 8, 64, 1, 2, 0, 0},
+		{2, 32, 32, 3, 16, 16, 32, 3, 2, 0, 0}, {3, 8, 8, 40, 8, 8, 24, 1, 1, 0, 0},
+		{1, 90, 90, 8, 90, 90, 8, 3, 1, 1, 1},  {1, 90, 90, 8, 45, 45, 8, 3, 2, 0, 0},
+		{1, 60, 60, 3, 30, 30, 8, 7, 2, 3, 3},  {2, 7, 7, 48, 7, 7, 48, 3, 1, 1, 1},
+	};
+	static const struct nst_conv depthwise[] = {
+		{2, 16, 16, 96, 8, 8, 96, 3, 2, 0, 0},  {3, 8, 8, 144, 8, 8, 144, 5, 1, 2, 2},
+		{9, 4, 4, 240, 4, 4, 240, 3, 1, 1, 1},  {40, 2, 2, 72, 2, 2, 72, 5, 1, 2, 2},
+		{70, 2, 2, 40, 1, 1, 40, 5, 2, 1, 1},   {300, 1, 1, 24, 1, 1, 24, 5, 1, 2, 2},
+		{1, 56, 56, 24, 56, 56, 24, 3, 1, 1, 1}, {1, 57, 57, 20, 29, 29, 20, 5, 2, 2, 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(dense); i++)
+		check_conv(0, &dense[i], NST_ACT_NONE, 0);
+	for (size_t i = 0; i < COUNT(depthwise); i++)
+		check_conv(1, &depthwise[i], NST_ACT_NONE, 0);
+}
+
+/* The result for an image must not depend on its neighbours in the grain. */
+static void test_conv_single_images(void **state)
+{
+	const struct nst_conv grain = {5, 9, 7, 24, 5, 4, 40, 3, 2, 1, 1};
+	struct nst_conv one = grain;
+	float *x = random_block(x_size(&grain)), *w = random_block(3 * 3 * 24 * 40);
+
+	(void)state;
+	one.n = 1;
+	for (size_t t = 0; t < ntables; t++) {
+		float *y = blank(y_size(&grain)), *alone = blank(y_size(&grain));
+
+		name_conv(&one, "conv alone", tables[t]->name);
+		forward(tables[t], 0, &grain, x, w, NULL, NST_ACT_SWISH, y);
+		for (size_t i = 0; i < grain.n; i++)
+			forward(tables[t], 0, &one, x + i * x_size(&one), w, NULL, NST_ACT_SWISH,
+				alone + i * y_size(&one));
+		same_bits(alone, y, y_size(&grain));
+	}
+}
+
+/* With loss = sum of dy * y, the slope of the loss along any input or weight, by differences of the
+ * forward function; both are linear, so a step of 1 is exact but for rounding. */
+static double dot(const float *a, const float *b, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (double)a[i] * b[i];
+	return sum;
+}
+
+static void check_slopes(const struct nst_kernels *t, int depthwise, const struct nst_conv *s)
+{
+	size_t nx = x_size(s), ny = y_size(s);
+	size_t nw = s->k * s->k * s->cin * (depthwise ? 1 : s->cout);
+	float *x = random_block(nx), *w = random_block(nw), *dy = random_block(ny), *y = blank(ny);
+	float *dx = blank(nx), *dw = blank(nw);
+	double size = sqrt((double)ny) * 20;
+
+	name_conv(s, "slopes", t->name);
+	data_grad(t, depthwise, s, dy, w, dx);
+	weight_grad(t, depthwise, s, x, dy, dw);
+	for (size_t i = 0; i < nx + nw; i += 1 + (nx + nw) / 40) {
+		float *at = i < nx ? x + i : w + i - nx, old = *at;
+		double up, down, got = i < nx ? dx[i] : dw[i - nx];
+
+		*at = old + 0.5f;
+		forward(t, depthwise, s, x, w, NULL, NST_ACT_NONE, y);
+		up = dot(y, dy, ny);
+		*at = old - 0.5f;
+		forward(t, depthwise, s, x, w, NULL, NST_ACT_NONE, y);
+		down = dot(y, dy, ny);
+		*at = old;
+		if (fabs(up - down - got) > 1e-5 * size)
+			fail_msg("%s: slope of input %zu is %g, not %g", what, i, got, up - down);
+	}
+	drop_all();
+}
+
+static void test_conv_slopes(void **state)
+{
+	static const struct nst_conv cases[] = {
+		{2, 5, 6, 5, 5, 6, 19, 3, 1, 1, 1}, {2, 6, 7, 8, 3, 4, 5, 3, 2, 1, 1},
+		{2, 7, 6, 3, 4, 3, 17, 5, 2, 2, 1}, {1, 5, 5, 6, 5, 5, 7, 1, 1, 0, 0},
+		{1, 6, 6, 16, 3, 3, 9, 1, 2, 0, 0}, {1, 6, 4, 5, 3, 2, 6, 3, 2, 0, 0},
+	};
+
+	(void)state;
+	for (size_t t = 0; t < ntables; t++) {
+		for (size_t i = 0; i < COUNT(cases); i++) {
+			struct nst_conv s = cases[i];
+
+			check_slopes(tables[t], 0, &s);
+			s.cout = s.cin;
+			check_slopes(tables[t], 1, &s);
+		}
+	}
+}
+
+/* ---- batch normalisation -------------------------------------------------------------------- */
+
+static void test_bn_stats(void **state)
+{
+	static const size_t rows[] = {1, 2, 3, 5, 64, 67, 300, 2050};
+	static const float far[3] = {0.0f, 500.0f, -7.0f};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (size_t j = 0; j < COUNT(channels) + 1; j++) {
+			size_t c = j < COUNT(channels) ? channels[j] : 700;
+			float *z = random_block(rows[i] * c), *mean0 = blank(c), *var0 = blank(c);
+
+			/* Means from 0 to 1000 deviations away from 0. */
+			for (size_t e = 0; e < rows[i] * c; e++)
+				z[e] = 0.5f * z[e] + far[e % c % 3];
+			PLAIN->bn_stats(rows[i], c, z, mean0, var0);
+			for (size_t t = 1; t < ntables; t++) {
+				float *mean = blank(c), *var = blank(c);
+
+				snprintf(what, sizeof(what), "bn_stats %zux%zu %s", rows[i], c,
+					 tables[t]->name);
+				tables[t]->bn_stats(rows[i], c, z, mean, var);
+				for (size_t e = 0; e < c; e++) {
+					double m = fabs((double)mean[e] - mean0[e]);
+					double v = fabs((double)var[e] - var0[e]);
+
+					if (!(m <= 1e-6 * (1 + fabs((double)mean0[e]))) ||
+					    !(v <= 1e-5 * var0[e]))
+						fail_msg("%s: channel %zu has %g %g, not %g %g", what,
+							 e, mean[e], var[e], mean0[e], var0[e]);
+				}
+			}
+			drop_all();
+		}
+	}
+}
+
+static void test_bn_stats_nan(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < ntables; t++) {
+		float z[15] = {1, 2, 3, 4, NAN, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, mean[3], var[3];
+
+		tables[t]->bn_stats(5, 3, z, mean, var);
+		assert_true(isnan(mean[1]) && isnan(var[1]));
+		assert_true(mean[0] == 7.0f && mean[2] == 9.0f && var[0] == 18.0f);
+	}
+}
+
+struct norm {
+	struct nst_bn s;
+	size_t count;
+	float *z, *residual, *dy, *gamma, *beta, *mean, *istd, *scale, *shift, *path;
+};
+
+static struct norm random_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int path)
+{
+	struct norm b = {.s = {n, pixels, c, act, NULL}, .count = n * pixels * c};
+
+	b.z = random_block(b.count);
+	b.residual = random_block(b.count);
+	b.dy = random_block(b.count);
+	b.gamma = random_block(c);
+	b.beta = random_block(c);
+	b.mean = blank(c);
+	b.istd = blank(c);
+	b.scale = blank(c);
+	b.shift = blank(c);
+	b.path = blank(n);
+	for (size_t i = 0; i < n; i++)
+		b.path[i] = i % 3 == 1 ? 0.0f : 1.25f;
+	b.s.path = path ? b.path : NULL;
+	for (size_t e = 0; e < b.count; e++)
+		b.z[e] = 2.0f * b.z[e] + 1.5f;
+	PLAIN->bn_stats(n * pixels, c, b.z, b.mean, b.istd);
+	for (size_t j = 0; j < c; j++) {
+		b.istd[j] = 1.0f / sqrtf(b.istd[j] + 1e-3f);
+		b.scale[j] = b.gamma[j] * b.istd[j];
+		b.shift[j] = b.beta[j] - b.mean[j] * b.scale[j];
+	}
+	return b;
+}
+
+static void check_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int path, int residual)
+{
+	struct norm b = random_norm(n, pixels, c, act, path);
+	float *res = residual ? b.residual : NULL, *y0 = blank(b.count), *dres0 = blank(b.count);
+	float *dgamma0 = blank(c), *dbeta0 = blank(c), *dz0 = blank(b.count);
+	float *frozen0 = blank(b.count), *ones = blank(b.count), *sums = blank(c);
+	int add_res = residual && pixels % 2;
+
+	PLAIN->bn_forward(&b.s, b.z, b.scale, b.shift, res, y0);
+	memcpy(dres0, b.residual, b.count * sizeof(*dres0));
+	PLAIN->bn_backward_sums(&b.s, b.dy, y0, b.z, b.mean, b.istd, b.gamma, b.beta, dgamma0, dbeta0,
+				residual ? dres0 : NULL, add_res);
+	PLAIN->bn_backward_data(&b.s, b.dy, y0, b.z, b.mean, b.istd, b.gamma, b.beta, dgamma0, dbeta0,
+				dz0);
+	PLAIN->bn_backward_frozen(&b.s, b.dy, y0, b.z, b.mean, b.istd, b.gamma, b.beta, frozen0);
+	for (size_t e = 0; e < b.count; e++)
+		ones[e] = 8.0f; /* of the size of the terms */
+	for (size_t j = 0; j < c; j++)
+		sums[j] = 8.0f * (float)(n * pixels);
+	for (size_t t = 0; t < ntables; t++) {
+		const struct nst_kernels *k = tables[t];
+		float *y = copy_of(b.z, b.count), *dres = copy_of(b.residual, b.count);
+		float *dgamma = blank(c), *dbeta = blank(c), *dz = copy_of(b.dy, b.count);
+
+		snprintf(what, sizeof(what), "bn %zux%zux%zu act %d%s%s %s", n, pixels, c, act,
+			 path ? " path" : "", residual ? " residual" : "", k->name);
+		k->bn_forward(&b.s, y, b.scale, b.shift, res, y);
+		same_bits(y, y0, b.count);
+		k->bn_backward_sums(&b.s, b.dy, y0, b.z, b.mean, b.istd, b.gamma, b.beta, dgamma, dbeta,
+				    residual ? dres : NULL, add_res);
+		near_by(dgamma, dgamma0, sums, c, 1e-6);
+		near_by(dbeta, dbeta0, sums, c, 1e-6);
+		if (residual)
+			near_by(dres, dres0, ones, b.count, 1e-6);
+		k->bn_backward_data(&b.s, dz, y0, b.z, b.mean, b.istd, b.gamma, b.beta, dgamma0,
+				    dbeta0, dz);
+		near_by(dz, dz0, ones, b.count, 2e-6);
+		k->bn_backward_frozen(&b.s, b.dy, y0, b.z, b.mean, b.istd, b.gamma, b.beta, dz);
+		near_by(dz, frozen0, ones, b.count, 2e-6);
+	}
+	drop_all();
+}
+
+static void test_bn(void **state)
+{
+	static const size_t pixels[] = {1, 4, 9, 70};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(channels) + 1; i++) {
+		size_t c = i < COUNT(channels) ? channels[i] : 530;
+
+		for (size_t p = 0; p < COUNT(pixels); p++) {
+			for (size_t path = 0; path < 2; path++) {
+				check_norm(3, pixels[p], c, NST_ACT_NONE, (int)path, 0);
+				check_norm(3, pixels[p], c, NST_ACT_NONE, (int)path, 1);
+				check_norm(3, pixels[p], c, NST_ACT_RELU, (int)path, 0);
+				check_norm(3, pixels[p], c, NST_ACT_RELU, (int)path, 1);
+				check_norm(3, pixels[p], c, NST_ACT_SWISH, (int)path, 0);
+				check_norm(3, pixels[p], c, NST_ACT_SIGMOID, (int)path, 0);
+			}
+		}
+	}
+}
+
+/* Without activation there is no y to read. */
+static void test_bn_without_y(void **state)
+{
+	struct norm b = random_norm(2, 5, 7, NST_ACT_NONE, 0);
+	float *dgamma = blank(7), *dbeta = blank(7), *dz = blank(b.count);
+
+	(void)state;
+	for (size_t t = 0; t < ntables; t++) {
+		tables[t]->bn_backward_sums(&b.s, b.dy, NULL, b.z, b.mean, b.istd, b.gamma, b.beta,
+					    dgamma, dbeta, NULL, 0);
+		tables[t]->bn_backward_data(&b.s, b.dy, NULL, b.z, b.mean, b.istd, b.gamma, b.beta,
+					    dgamma, dbeta, dz);
+		assert_false(isnan(dz[b.count - 1]));
+	}
+}
+
+/* Loss of the whole chain statistics, normalisation, path, residual, act; in double, from the
+ * definition, as a function of z, gamma and beta. */
+static double norm_loss(const struct norm *b, const float *residual)
+{
+	size_t c = b->s.c, rows = b->s.n * b->s.pixels;
+	double loss = 0;
+
+	for (size_t j = 0; j < c; j++) {
+		double mean = 0, var = 0;
+
+		for (size_t r = 0; r < rows; r++)
+			mean += b->z[r * c + j] / (double)rows;
+		for (size_t r = 0; r < rows; r++)
+			var += pow(b->z[r * c + j] - mean, 2) / (double)rows;
+		for (size_t r = 0; r < rows; r++) {
+			double v = (b->z[r * c + j] - mean) / sqrt(var + 1e-3) * b->gamma[j] + b->beta[j];
+
+			if (b->s.path)
+				v *= b->s.path[r / b->s.pixels];
+			if (residual)
+				v += residual[r * c + j];
+			loss += ideal_act(b->s.act, v) * b->dy[r * c + j];
+		}
+	}
+	return loss;
+}
+
+static void test_bn_slopes(void **state)
+{
+	const size_t n = 3, pixels = 6, c = 19;
+
+	(void)state;
+	for (size_t t = 0; t < ntables; t++) {
+		for (size_t a = 0; a < COUNT(acts); a++) {
+			struct norm b = random_norm(n, pixels, c, acts[a], 1);
+			float *res = acts[a] <= NST_ACT_RELU ? b.residual : NULL;
+			float *y = blank(b.count), *grad[4] = {blank(b.count), blank(c), blank(c),
+							       blank(b.count)};
+			float *input[4] = {b.z, b.gamma, b.beta, b.residual};
+			const size_t size[4] = {b.count, c, c, res ? b.count : 0};
+
+			snprintf(what, sizeof(what), "bn slopes act %d %s", acts[a], tables[t]->name);
+			tables[t]->bn_forward(&b.s, b.z, b.scale, b.shift, res, y);
+			tables[t]->bn_backward_sums(&b.s, b.dy, y, b.z, b.mean, b.istd, b.gamma, b.beta,
+						    grad[1], grad[2], res ? grad[3] : NULL, 0);
+			tables[t]->bn_backward_data(&b.s, b.dy, y, b.z, b.mean, b.istd, b.gamma, b.beta,
+						    grad[1], grad[2], grad[0]);
+			for (size_t k = 0; k < 4; k++) {
+				for (size_t i = 0; i < size[k]; i++) {
+					float old = input[k][i], up = old + 1e-3f, down = old - 1e-3f;
+					double high, low, slope;
+
+					input[k][i] = up;
+					high = norm_loss(&b, res);
+					input[k][i] = down;
+					low = norm_loss(&b, res);
+					input[k][i] = old;
+					slope = (high - low) / ((double)up - down);
+					/* A kink of RELU within the step is no slope. */
+					if (fabs(slope - grad[k][i]) > 2e-4 * (1 + fabs(slope)) &&
+					    (acts[a] != NST_ACT_RELU || k != 3 || fabsf(y[i]) > 2e-3f))
+						fail_msg("%s: input %zu of %zu has %g, not %g", what, i,
+							 k, grad[k][i], slope);
+				}
+			}
+			drop_all();
+		}
+	}
+}
+
+/* ---- pooling and scaling -------------------------------------------------------------------- */
+
+static void test_pool_and_scale(void **state)
+{
+	static const size_t pixels[] = {1, 2, 4, 49, 64};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(pixels) * COUNT(channels); i++) {
+		const size_t p = pixels[i % COUNT(pixels)], c = channels[i / COUNT(pixels)], n = 3;
+		const size_t count = n * p * c;
+		float *x = random_block(count), *s = random_block(n * c), *dy = random_block(count);
+		float *mean0 = blank(n * c), *spread0 = copy_of(x, count), *scaled0 = blank(count);
+		float *dx0 = blank(count), *ds0 = blank(n * c), *ds_size = blank(n * c);
+
+		PLAIN->mean_pool(n, p, c, x, mean0);
+		PLAIN->mean_pool_grad(n, p, c, s, (int)i % 2, spread0);
+		PLAIN->scale_channels(n, p, c, x, s, scaled0);
+		PLAIN->scale_channels_grad(n, p, c, absolute(x, count), s, absolute(dy, count), dx0,
+					   ds_size);
+		PLAIN->scale_channels_grad(n, p, c, x, s, dy, dx0, ds0);
+		for (size_t t = 1; t < ntables; t++) {
+			float *mean = blank(n * c), *spread = copy_of(x, count), *scaled = blank(count);
+			float *dx = copy_of(dy, count), *ds = blank(n * c);
+
+			snprintf(what, sizeof(what), "pool, scale %zux%zu %s", p, c, tables[t]->name);
+			tables[t]->mean_pool(n, p, c, x, mean);
+			same_bits(mean, mean0, n * c);
+			tables[t]->mean_pool_grad(n, p, c, s, (int)i % 2, spread);
+			same_bits(spread, spread0, count);
+			tables[t]->scale_channels(n, p, c, x, s, scaled);
+			same_bits(scaled, scaled0, count);
+			tables[t]->scale_channels_grad(n, p, c, x, s, dx, dx, ds);
+			same_bits(dx, dx0, count);
+			near_by(ds, ds0, ds_size, n * c, 1e-6);
+		}
+		drop_all();
+	}
+}
+
+static void test_mean_pool_value(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < ntables; t++) {
+		const float x[12] = {1, 10, 2, 20, 6, 60, -1, 0, -1, 3, -1, 0}, dy[4] = {3, 6, 9, 12};
+		float y[4], dx[12], s[4];
+
+		tables[t]->mean_pool(2, 3, 2, x, y);
+		assert_true(y[0] == 3 && y[1] == 30 && y[2] == -1 && y[3] == 1);
+		tables[t]->mean_pool_grad(2, 3, 2, dy, 0, dx);
+		for (size_t i = 0; i < 12; i++)
+			assert_true(dx[i] == dy[i / 6 * 2 + i % 2] / 3);
+		tables[t]->scale_channels_grad(2, 3, 2, x, dy, x, dx, s);
+		assert_true(s[0] == 41 && s[1] == 4100 && s[2] == 3 && s[3] == 9);
+		assert_true(dx[0] == 3 && dx[3] == 120 && dx[9] == 36);
+	}
+}
+
+/* The most outputs that each read at least one pixel. */
+static size_t outputs_with_a_pixel(size_t size, size_t stride, size_t pad)
+{
+	return (size - 1 + pad) / stride + 1;
+}
+
+static void test_max_pool(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 60; i++) {
+		struct nst_conv s = random_conv(1);
+		size_t nx = x_size(&s), ny;
+		float *x, *y0, *dy, *dx0;
+		unsigned char *arg0;
+
+		/* Every output must have a pixel to take. */
+		s.ho = outputs_with_a_pixel(s.h, s.stride, s.pad_top);
+		s.wo = outputs_with_a_pixel(s.w, s.stride, s.pad_left);
+		ny = y_size(&s);
+		x = random_block(nx);
+		y0 = blank(ny);
+		dy = random_block(ny);
+		dx0 = blank(nx);
+		arg0 = keep(malloc(ny));
+		PLAIN->max_pool(&s, x, y0, arg0);
+		PLAIN->max_pool_grad(&s, dy, arg0, dx0);
+		for (size_t t = 1; t < ntables; t++) {
+			float *y = blank(ny), *dx = blank(nx);
+			unsigned char *arg = keep(malloc(ny));
+
+			name_conv(&s, "max_pool", tables[t]->name);
+			tables[t]->max_pool(&s, x, y, arg);
+			same_bits(y, y0, ny);
+			assert_memory_equal(arg, arg0, ny);
+			tables[t]->max_pool_grad(&s, dy, arg, dx);
+			same_bits(dx, dx0, nx);
+		}
+		drop_all();
+	}
+}
+
+static void test_max_pool_value(void **state)
+{
+	const struct nst_conv s = {1, 3, 3, 1, 2, 2, 1, 3, 2, 1, 1};
+	const float x[9] = {1, -5, 2, 4, 0, 3, 4, 8, -1}, dy[4] = {10, 20, 30, 40};
+
+	(void)state;
+	for (size_t t = 0; t < ntables; t++) {
+		float y[4], dx[9];
+		unsigned char arg[4];
+
+		tables[t]->max_pool(&s, x, y, arg);
+		assert_true(y[0] == 4 && y[1] == 3 && y[2] == 8 && y[3] == 8);
+		assert_true(arg[0] == 7 && arg[1] == 7 && arg[2] == 5 && arg[3] == 3);
+		tables[t]->max_pool_grad(&s, dy, arg, dx);
+		assert_true(dx[3] == 10 && dx[5] == 20 && dx[7] == 70 && dx[0] == 0 && dx[8] == 0);
+	}
+}
+
+/* ---- parameters ----------------------------------------------------------------------------- */
+
+static void test_optimizers(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n < 60; n += 3) {
+		float *grad = random_block(n), *w = random_block(n), *m = random_block(n);
+		float *ms = absolute(random_block(n), n);
+
+		for (size_t t = 0; t < ntables; t++) {
+			const struct nst_kernels *k = tables[t];
+			float *w1 = copy_of(w, n), *m1 = copy_of(m, n), *w2 = copy_of(w, n);
+			float *m2 = copy_of(m, n), *w3 = copy_of(w, n), *m3 = copy_of(m, n);
+			float *s3 = copy_of(ms, n), *e = copy_of(m, n), *sum = copy_of(m, n);
+
+			k->sgd(n, grad, 0.1f, 0.9f, 0.01f, 0, m1, w1);
+			k->sgd(n, grad, 0.1f, 0.9f, 0.01f, 1, m2, w2);
+			k->rmsprop_tf(n, grad, 0.1f, 0.8f, 0.9f, 0.001f, 0.01f, s3, m3, w3);
+			k->ema(n, w, 0.75f, e);
+			k->add(n, w, sum);
+			for (size_t i = 0; i < n; i++) {
+				double g = grad[i] + 0.01 * w[i], slot = 0.9 * m[i] + g;
+				double s = ms[i] + 0.2 * (g * g - ms[i]);
+				double mom = 0.9 * m[i] + 0.1 * g / sqrt(s + 0.001);
+
+				assert_true(fabs(m1[i] - slot) < 2e-6);
+				assert_true(fabs(w1[i] - (w[i] - 0.1 * slot)) < 2e-6);
+				assert_true(fabs(m2[i] - slot) < 2e-6);
+				assert_true(fabs(w2[i] - (w[i] - 0.1 * (g + 0.9 * slot))) < 2e-6);
+				assert_true(fabs(s3[i] - s) < 1e-5);
+				assert_true(fabs(m3[i] - mom) < 2e-5);
+				assert_true(fabs(w3[i] - (w[i] - mom)) < 2e-5);
+				assert_true(fabs(e[i] - (m[i] + 0.25 * (w[i] - m[i]))) < 1e-6);
+				assert_true(sum[i] == m[i] + w[i]);
+			}
+		}
+		drop_all();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_choice, teardown),
+		cmocka_unit_test_teardown(test_exp, teardown),
+		cmocka_unit_test_teardown(test_act, teardown),
+		cmocka_unit_test_teardown(test_act_nan, teardown),
+		cmocka_unit_test_teardown(test_gemm, teardown),
+		cmocka_unit_test_teardown(test_gemm_blocks, teardown),
+		cmocka_unit_test_teardown(test_conv, teardown),
+		cmocka_unit_test_teardown(test_conv_real, teardown),
+		cmocka_unit_test_teardown(test_conv_single_images, teardown),
+		cmocka_unit_test_teardown(test_conv_slopes, teardown),
+		cmocka_unit_test_teardown(test_depthwise, teardown),
+		cmocka_unit_test_teardown(test_bn_stats, teardown),
+		cmocka_unit_test_teardown(test_bn_stats_nan, teardown),
+		cmocka_unit_test_teardown(test_bn, teardown),
+		cmocka_unit_test_teardown(test_bn_without_y, teardown),
+		cmocka_unit_test_teardown(test_bn_slopes, teardown),
+		cmocka_unit_test_teardown(test_pool_and_scale, teardown),
+		cmocka_unit_test_teardown(test_mean_pool_value, teardown),
+		cmocka_unit_test_teardown(test_max_pool, teardown),
+		cmocka_unit_test_teardown(test_max_pool_value, teardown),
+		cmocka_unit_test_teardown(test_optimizers, teardown),
+	};
+
+	return cmocka_run_group_tests_name("kernels", tests, setup, NULL);
+}

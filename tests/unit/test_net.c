@@ -1,0 +1,220 @@
+/* Inference: against a plain twin with running statistics, and independence of batch, threads, table. */
+#include "tests/unit/nn_twin.h"
+
+#include "libcore/nn/infer.h"
+
+enum { ROWS = 23, CLASSES = 7 };
+
+struct source {
+	const float *images;
+	size_t floats; /* of an image */
+	size_t first;  /* row 0 of the run */
+	size_t bad[2]; /* rows that cannot be loaded */
+};
+
+static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	const struct source *s = ctx;
+
+	(void)worker;
+	for (int i = 0; i < 2; i++)
+		if (row == s->bad[i])
+			return nst_fail(err, NST_EFORMAT, "row %zu is bad", row);
+	memcpy(dst, s->images + (s->first + row) * s->floats, s->floats * sizeof(float));
+	return 0;
+}
+
+static struct source source_of(const struct nst_net *net, const float *images)
+{
+	struct source s = { images, net->size * net->size * 3, 0, { SIZE_MAX, SIZE_MAX } };
+
+	return s;
+}
+
+/* Logits of all rows, in runs of `batch` rows on `threads` threads. */
+static void infer_all(const struct nst_net *net, const float *params, const float *images, size_t batch,
+		      unsigned threads, float *logits)
+{
+	struct source source = source_of(net, images);
+	struct nst_pool *pool;
+	struct nst_infer *inf;
+	struct nst_err err = { 0 };
+
+	assert_int_equal(nst_pool_new(threads, &pool, &err), 0);
+	assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), 0);
+	for (; source.first < ROWS; source.first += batch) {
+		size_t n = ROWS - source.first < batch ? ROWS - source.first : batch;
+
+		assert_int_equal(nst_infer_run(inf, n, load_row, &source, logits + source.first * CLASSES, &err),
+				 0);
+	}
+	nst_infer_free(inf);
+	nst_pool_free(pool);
+}
+
+static void test_equals_the_twin(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++) {
+		struct nst_net *net = tiny_net(i, CLASSES);
+		float *params = random_params(net, 11 + i), *images = random_images(net, ROWS, 12);
+		double *wide = as_doubles(params, net->nfloats), want[ROWS * CLASSES];
+		float got[ROWS * CLASSES];
+
+		twin_forward(net, wide, ROWS, images, NULL, SIZE_MAX, want);
+		infer_all(net, params, images, ROWS, 2, got);
+		for (size_t j = 0; j < ROWS * CLASSES; j++)
+			if (!(fabs(got[j] - want[j]) <= 2e-5 * (1 + fabs(want[j]))))
+				fail_msg("%s: logit %zu is %g, should be %g", net->arch.name, j, (double)got[j],
+					 want[j]);
+		nst_net_free(net);
+		free(wide);
+		free(images);
+		free(params);
+	}
+}
+
+/* The logits of an image are the same bits alone, in company, on one thread and on several. */
+static void check_invariance(struct nst_net *net, uint64_t seed)
+{
+	static const size_t batches[] = { 1, 7, 8, ROWS };
+	float *params = random_params(net, seed), *images = random_images(net, ROWS, seed);
+	float want[ROWS * CLASSES], got[ROWS * CLASSES];
+
+	infer_all(net, params, images, 1, 1, want);
+	for (size_t b = 0; b < 4; b++) {
+		for (unsigned threads = 1; threads <= 3; threads++) {
+			memset(got, 0, sizeof(got));
+			infer_all(net, params, images, batches[b], threads, got);
+			assert_memory_equal(want, got, sizeof(want));
+		}
+	}
+	nst_net_free(net);
+	free(images);
+	free(params);
+}
+
+static void test_batch_and_threads_do_not_show(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++)
+		check_invariance(tiny_net(i, CLASSES), 21);
+}
+
+static struct nst_net *listed_net(const char *name, size_t size)
+{
+	struct nst_arch arch;
+	struct nst_net *net;
+	struct nst_err err = { 0 };
+
+	assert_int_equal(nst_arch_find(name, &arch, &err), 0);
+	assert_int_equal(nst_net_new(&arch, size, CLASSES, &net, &err), 0);
+	return net;
+}
+
+static void test_batch_and_threads_do_not_show_in_real_nets(void **state)
+{
+	(void)state;
+	check_invariance(listed_net("efficientnet-b0", 32), 22);
+	check_invariance(listed_net("resnet20", 16), 23);
+	check_invariance(listed_net("wrn-10-1", 16), 24);
+}
+
+/* All tables of kernels give the same bits: pseudo labels do not depend on the machine. */
+static void test_vector_width_does_not_show(void **state)
+{
+	static const char *const name[] = { "efficientnet-b0", "resnet20", "wrn-10-1" };
+	const char *was = getenv("NST_SIMD");
+	const struct nst_kernels *list[4];
+	size_t tables = nst_kernels_all(list);
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct nst_net *net = listed_net(name[i], 32);
+		float *params = random_params(net, 31), *images = random_images(net, ROWS, 31);
+		float want[ROWS * CLASSES], got[ROWS * CLASSES];
+
+		for (size_t t = 0; t < tables; t++) {
+			setenv("NST_SIMD", list[t]->name, 1);
+			infer_all(net, params, images, ROWS, 2, t ? got : want);
+			if (t)
+				assert_memory_equal(want, got, sizeof(want));
+		}
+		nst_net_free(net);
+		free(images);
+		free(params);
+	}
+	if (was)
+		setenv("NST_SIMD", was, 1);
+	else
+		unsetenv("NST_SIMD");
+}
+
+static void test_unknown_table_is_an_error(void **state)
+{
+	struct nst_net *net = tiny_net(0, CLASSES);
+	float *params = random_params(net, 1);
+	const char *was = getenv("NST_SIMD");
+	struct nst_pool *pool;
+	struct nst_infer *inf;
+	struct nst_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(nst_pool_new(1, &pool, &err), 0);
+	setenv("NST_SIMD", "abacus", 1);
+	assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), NST_EINVAL);
+	assert_non_null(strstr(err.msg, "NST_SIMD"));
+	assert_null(inf);
+	if (was)
+		setenv("NST_SIMD", was, 1);
+	else
+		unsetenv("NST_SIMD");
+	nst_pool_free(pool);
+	nst_net_free(net);
+	free(params);
+}
+
+static void test_first_failing_row_is_named(void **state)
+{
+	struct nst_net *net = tiny_net(1, CLASSES);
+	float *params = random_params(net, 3), *images = random_images(net, ROWS, 3);
+	struct source source = source_of(net, images);
+	float logits[ROWS * CLASSES];
+	struct nst_err err = { 0 };
+
+	(void)state;
+	source.bad[0] = 20;
+	source.bad[1] = 13;
+	for (unsigned threads = 1; threads <= 3; threads++) {
+		struct nst_pool *pool;
+		struct nst_infer *inf;
+
+		assert_int_equal(nst_pool_new(threads, &pool, &err), 0);
+		assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), 0);
+		for (int again = 0; again < 5; again++) {
+			assert_int_equal(nst_infer_run(inf, ROWS, load_row, &source, logits, &err), NST_EFORMAT);
+			assert_string_equal(err.msg, "row 13 is bad");
+		}
+		assert_int_equal(nst_infer_run(inf, 0, load_row, &source, logits, &err), 0);
+		assert_int_equal(nst_infer_run(inf, 13, load_row, &source, logits, &err), 0);
+		nst_infer_free(inf);
+		nst_pool_free(pool);
+	}
+	nst_net_free(net);
+	free(images);
+	free(params);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_equals_the_twin),
+		cmocka_unit_test(test_batch_and_threads_do_not_show),
+		cmocka_unit_test(test_batch_and_threads_do_not_show_in_real_nets),
+		cmocka_unit_test(test_vector_width_does_not_show),
+		cmocka_unit_test(test_unknown_table_is_an_error),
+		cmocka_unit_test(test_first_failing_row_is_named),
+	};
+
+	return cmocka_run_group_tests_name("net", tests, NULL, NULL);
+}

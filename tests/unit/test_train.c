@@ -1,0 +1,473 @@
+/* The trainer: a step by hand, the same bits for any number of threads, exact resumption, failures. */
+#include "tests/unit/nn_twin.h"
+
+#include "libcore/nn/grain.h"
+#include "libcore/nn/trainer.h"
+
+enum { CLASSES = 5, GRAIN = 4, BATCH = 18 }; /* four grains and a short one of two */
+
+struct batch {
+	const struct nst_net *net;
+	float *images;
+	size_t bad; /* row that cannot be loaded */
+	size_t n;
+	struct nst_row row[64];
+	float soft[64][CLASSES];
+};
+
+static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	const struct batch *b = ctx;
+	size_t floats = b->net->size * b->net->size * 3;
+
+	(void)worker;
+	if (row >= b->bad)
+		return nst_fail(err, NST_EFORMAT, "row %zu is bad", row);
+	memcpy(dst, b->images + row * floats, floats * sizeof(float));
+	return 0;
+}
+
+/* Rows of all kinds: labeled, hard and soft pseudo. */
+static struct batch *batch_new(const struct nst_net *net, size_t n, uint64_t seed)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	struct nst_rng rng;
+
+	assert_non_null(b);
+	b->net = net;
+	b->images = random_images(net, n, seed);
+	b->bad = SIZE_MAX;
+	b->n = n;
+	nst_rng_init(&rng, seed, NST_RNG_TEST, 9, 0);
+	for (size_t i = 0; i < n; i++) {
+		struct nst_row *r = &b->row[i];
+
+		r->key = ((uint64_t)nst_rng_u32(&rng) << 32) | nst_rng_u32(&rng);
+		r->role = i % 3 ? NST_ROLE_PSEUDO : NST_ROLE_LABELED;
+		r->weight = (float)(1 / (double)n);
+		r->target.class = (int32_t)nst_rng_below(&rng, CLASSES);
+		if (i % 3 == 2) {
+			for (size_t c = 0; c < CLASSES; c++)
+				b->soft[i][c] = c == (size_t)r->target.class ? 0.6f : 0.1f;
+			r->target.class = -1;
+			r->target.soft = b->soft[i];
+		}
+	}
+	return b;
+}
+
+static void batch_free(struct batch *b)
+{
+	free(b->images);
+	free(b);
+}
+
+static struct nst_train_options options_of(const struct nst_net *net, enum nst_optim_kind kind)
+{
+	struct nst_train_options o;
+
+	nst_train_options_init(&o, &net->arch);
+	o.grain = GRAIN;
+	o.seed = 77;
+	o.optim.kind = kind;
+	o.optim.weight_decay = 0.01;
+	o.temperature = 0.7;
+	o.ema = 0.9;
+	return o;
+}
+
+struct run {
+	struct nst_pool *pool;
+	struct nst_trainer *trainer;
+};
+
+static struct run run_new(const struct nst_net *net, const struct nst_train_options *o, unsigned threads)
+{
+	struct run r;
+	struct nst_err err = { 0 };
+
+	assert_int_equal(nst_pool_new(threads, &r.pool, &err), 0);
+	if (nst_trainer_new(net, o, r.pool, &r.trainer, &err))
+		fail_msg("%s", err.msg);
+	return r;
+}
+
+static void run_free(struct run *r)
+{
+	nst_trainer_free(r->trainer);
+	nst_pool_free(r->pool);
+}
+
+/* Steps from..to on batches of their own. */
+static struct nst_step_stats run_steps(struct run *r, const struct nst_net *net, int from, int to)
+{
+	struct nst_step_stats stats = { 0 };
+	struct nst_err err = { 0 };
+
+	for (int i = from; i < to; i++) {
+		struct batch *b = batch_new(net, i % 2 ? BATCH : 2 * GRAIN, 100 + (uint64_t)i);
+
+		if (nst_trainer_step(r->trainer, 0.05, b->row, b->n, load_row, b, &stats, &err))
+			fail_msg("%s", err.msg);
+		batch_free(b);
+	}
+	return stats;
+}
+
+static void assert_same_state(struct run *a, struct run *b)
+{
+	struct nst_trainer_array x[NST_TRAINER_ARRAYS], y[NST_TRAINER_ARRAYS];
+	size_t n = nst_trainer_arrays(a->trainer, x);
+
+	assert_int_equal(nst_trainer_arrays(b->trainer, y), n);
+	assert_int_equal(nst_trainer_step_count(a->trainer), nst_trainer_step_count(b->trainer));
+	for (size_t i = 0; i < n; i++) {
+		assert_string_equal(x[i].name, y[i].name);
+		assert_int_equal(x[i].count, y[i].count);
+		assert_memory_equal(x[i].data, y[i].data, x[i].count * sizeof(float));
+	}
+}
+
+static void check_threads(struct nst_net *net, enum nst_optim_kind kind)
+{
+	struct nst_train_options o = options_of(net, kind);
+	struct run one = run_new(net, &o, 1);
+	struct nst_step_stats want = run_steps(&one, net, 0, 4);
+
+	for (unsigned threads = 2; threads <= 5; threads++) {
+		struct run many = run_new(net, &o, threads);
+		struct nst_step_stats got = run_steps(&many, net, 0, 4);
+
+		assert_same_state(&one, &many);
+		assert_memory_equal(&want, &got, sizeof(want));
+		run_free(&many);
+	}
+	run_free(&one);
+	nst_net_free(net);
+}
+
+static void test_threads_do_not_show(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++)
+		check_threads(tiny_net(i, CLASSES), i % 2 ? NST_OPTIM_SGD : NST_OPTIM_RMSPROP_TF);
+}
+
+static void test_threads_do_not_show_in_a_real_net(void **state)
+{
+	struct nst_arch arch;
+	struct nst_net *net;
+	struct nst_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(nst_arch_find("efficientnet-b0", &arch, &err), 0);
+	assert_int_equal(nst_net_new(&arch, 32, CLASSES, &net, &err), 0);
+	check_threads(net, NST_OPTIM_RMSPROP_TF);
+}
+
+static void test_resuming_is_exact(void **state)
+{
+	(void)state;
+	for (int kind = NST_OPTIM_SGD; kind <= NST_OPTIM_RMSPROP_TF; kind++) {
+		struct nst_net *net = tiny_net(0, CLASSES);
+		struct nst_train_options o = options_of(net, (enum nst_optim_kind)kind);
+		struct run through = run_new(net, &o, 2), first = run_new(net, &o, 2), second = run_new(net, &o, 1);
+		struct nst_trainer_array from[NST_TRAINER_ARRAYS], to[NST_TRAINER_ARRAYS];
+		size_t n;
+
+		run_steps(&through, net, 0, 6);
+		run_steps(&first, net, 0, 3);
+		n = nst_trainer_arrays(first.trainer, from);
+		assert_int_equal(n, 2 + nst_optim_slots((enum nst_optim_kind)kind));
+		nst_trainer_arrays(second.trainer, to);
+		for (size_t i = 0; i < n; i++)
+			memcpy(to[i].data, from[i].data, to[i].count * sizeof(float));
+		nst_trainer_set_step_count(second.trainer, nst_trainer_step_count(first.trainer));
+		run_steps(&second, net, 3, 6);
+		assert_same_state(&through, &second);
+		run_free(&through);
+		run_free(&first);
+		run_free(&second);
+		nst_net_free(net);
+	}
+}
+
+/* Gradients of one grain, by the same engine but without the trainer. */
+static void grain_grad(const struct nst_net *net, const struct nst_train_options *o, const struct batch *b,
+		       size_t first, size_t n, const float *params, float *grad, double *loss)
+{
+	const struct nst_kernels *k = nst_kernels_get(&(const char *){ NULL });
+	struct nst_grain_plan *plan;
+	struct nst_grain *g;
+	struct nst_pack *pack;
+	struct nst_pool *pool;
+	struct nst_err err = { 0 };
+
+	assert_int_equal(nst_pool_new(1, &pool, &err), 0);
+	assert_int_equal(nst_grain_plan_new(net, k, o->grain, 1, 0, &plan, &err), 0);
+	assert_int_equal(nst_grain_new(plan, &g, &err), 0);
+	assert_int_equal(nst_pack_new(net, k, &pack, &err), 0);
+	nst_pack_fill(pack, params, pool);
+	for (size_t i = 0; i < n; i++) {
+		const struct nst_row *r = &b->row[first + i];
+		size_t floats = net->size * net->size * 3;
+
+		memcpy(nst_grain_input(g) + i * floats, b->images + (first + i) * floats, floats * sizeof(float));
+		nst_grain_noise(g, i, o->seed, r->epoch, r->key, o->dropout, o->drop_path);
+	}
+	nst_grain_forward(g, n, params, pack);
+	for (size_t i = 0; i < n; i++) {
+		const struct nst_row *r = &b->row[first + i];
+		int smooth = r->role == NST_ROLE_LABELED || o->smooth_pseudo;
+		float target[CLASSES];
+
+		assert_int_equal(nst_target_expand(&r->target, CLASSES, smooth ? o->label_smoothing : 0,
+						   o->temperature, target, &err), 0);
+		*loss += r->weight * nst_cross_entropy(CLASSES, nst_grain_logits(g) + i * CLASSES, target, r->weight,
+						       nst_grain_logits_grad(g) + i * CLASSES);
+	}
+	nst_grain_backward(g, n, params, pack, (double)n / (double)b->n, grad);
+	nst_pool_free(pool);
+	nst_pack_free(pack);
+	nst_grain_free(g);
+	nst_grain_plan_free(plan);
+}
+
+/* One step of SGD written out: ((g0 + g1) + (g2 + g3)) + g4, decay, running statistics, average. */
+static void test_a_step_by_hand(void **state)
+{
+	struct nst_net *net = tiny_net(0, CLASSES);
+	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+	struct batch *b = batch_new(net, BATCH, 8);
+	struct run r;
+	struct nst_step_stats stats;
+	struct nst_err err = { 0 };
+	float *g[5], *before = floats_new(net->nfloats);
+	const float *after;
+	double loss = 0;
+	size_t labeled = 0;
+
+	(void)state;
+	o.optim = (struct nst_optim){ .kind = NST_OPTIM_SGD, .momentum = 0.9, .weight_decay = 0.01 };
+	o.smooth_pseudo = 0;
+	r = run_new(net, &o, 2);
+	after = nst_trainer_params(r.trainer);
+	memcpy(before, after, net->nfloats * sizeof(float));
+	assert_int_equal(nst_trainer_step(r.trainer, 0.25, b->row, b->n, load_row, b, &stats, &err), 0);
+	for (size_t i = 0; i < 5; i++) {
+		g[i] = floats_new(net->nfloats);
+		grain_grad(net, &o, b, i * GRAIN, i < 4 ? GRAIN : 2, before, g[i], &loss);
+	}
+	for (size_t i = 0; i < net->nfloats; i++) {
+		float sum = ((g[0][i] + g[1][i]) + (g[2][i] + g[3][i])) + g[4][i], want;
+
+		if (i < net->ntrain)
+			want = before[i] - 0.25f * (sum + (i < net->ndecay ? 0.01f * before[i] : 0));
+		else
+			want = (float)(net->arch.bn_momentum * before[i] + (1 - net->arch.bn_momentum) * sum);
+		assert_true(fabsf(after[i] - want) <= 2e-6f * (1 + fabsf(want)));
+		/* First average: decay min(.9, 1/10). */
+		want = 0.1f * before[i] + 0.9f * after[i];
+		assert_true(fabsf(nst_trainer_ema(r.trainer)[i] - want) <= 2e-6f * (1 + fabsf(want)));
+	}
+	assert_true(fabs(stats.loss - loss) < 1e-6);
+	for (size_t i = 0; i < b->n; i++)
+		labeled += b->row[i].role == NST_ROLE_LABELED;
+	assert_int_equal(stats.labeled, labeled);
+	assert_int_equal(stats.pseudo, b->n - labeled);
+	assert_true(fabs((stats.labeled_loss + stats.pseudo_loss) / (double)b->n - loss) < 1e-5);
+	assert_int_equal(nst_trainer_step_count(r.trainer), 1);
+	for (size_t i = 0; i < 5; i++)
+		free(g[i]);
+	free(before);
+	batch_free(b);
+	run_free(&r);
+	nst_net_free(net);
+}
+
+static void test_seed_and_epoch_change_the_noise(void **state)
+{
+	struct nst_net *net = tiny_net(3, CLASSES);
+	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+	struct batch *b = batch_new(net, BATCH, 8);
+	double loss[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct run r;
+		struct nst_step_stats stats;
+		struct nst_err err = { 0 };
+
+		r = run_new(net, &o, 1);
+		nst_net_init(net, 1, nst_trainer_params(r.trainer));
+		for (size_t j = 0; j < b->n; j++)
+			b->row[j].epoch = i == 2;
+		assert_int_equal(nst_trainer_step(r.trainer, 0.25, b->row, b->n, load_row, b, &stats, &err), 0);
+		loss[i] = stats.loss;
+		run_free(&r);
+		o.seed = i == 0 ? 78 : 77;
+	}
+	assert_true(loss[0] != loss[1]); /* another seed */
+	assert_true(loss[0] != loss[2]); /* another epoch */
+	batch_free(b);
+	nst_net_free(net);
+}
+
+static void test_it_learns(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++) {
+		struct nst_net *net = tiny_net(i, CLASSES);
+		struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+		struct batch *b = batch_new(net, 16, 5);
+		struct nst_step_stats stats = { 0 };
+		struct nst_err err = { 0 };
+		struct run r;
+		double first = 0;
+
+		o.dropout = o.drop_path = 0;
+		o.optim.weight_decay = 0;
+		o.optim.nesterov = 1;
+		o.grain = 8;
+		r = run_new(net, &o, 2);
+		for (int step = 0; step < 60; step++) {
+			assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), 0);
+			first = step ? first : stats.loss;
+		}
+		if (!(stats.loss < 0.6 * first))
+			fail_msg("%s: loss %g at first, %g at last", net->arch.name, first, stats.loss);
+		assert_true(stats.labeled_correct * 10 >= stats.labeled * 8);
+		run_free(&r);
+		batch_free(b);
+		nst_net_free(net);
+	}
+}
+
+/* After a failure the state is that before the step, and the trainer goes on. */
+static void test_failures_leave_the_state(void **state)
+{
+	struct nst_net *net = tiny_net(1, CLASSES);
+	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+
+	(void)state;
+	for (unsigned threads = 1; threads <= 3; threads++) {
+		struct run r = run_new(net, &o, threads), twin = run_new(net, &o, 1);
+		struct batch *b = batch_new(net, BATCH, 4);
+		struct nst_step_stats stats;
+		struct nst_err err = { 0 };
+		float kept = b->images[5];
+
+		run_steps(&r, net, 0, 2);
+		run_steps(&twin, net, 0, 2);
+		b->images[5] = NAN;
+		assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), NST_EINVAL);
+		assert_non_null(strstr(err.msg, "loss is not finite at step 2"));
+		assert_same_state(&r, &twin);
+		b->images[5] = kept;
+
+		b->bad = 13;
+		assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), NST_EFORMAT);
+		assert_string_equal(err.msg, "row 13 is bad");
+		b->bad = SIZE_MAX;
+
+		b->row[7].target.class = CLASSES;
+		assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), NST_EINVAL);
+		assert_string_equal(err.msg, "step 2, row 7: a target names class 5 of 5");
+		b->row[7].target.class = 0;
+
+		b->row[3].weight = INFINITY;
+		assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), NST_EINVAL);
+		assert_non_null(strstr(err.msg, "gradient is not finite at step 2"));
+		assert_same_state(&r, &twin);
+
+		run_steps(&r, net, 2, 4);
+		run_steps(&twin, net, 2, 4);
+		assert_same_state(&r, &twin);
+		batch_free(b);
+		run_free(&r);
+		run_free(&twin);
+	}
+	nst_net_free(net);
+}
+
+static void test_refused(void **state)
+{
+	struct nst_net *net = tiny_net(1, CLASSES);
+	const struct nst_train_options good = options_of(net, NST_OPTIM_SGD);
+	struct nst_train_options bad[6];
+	struct batch *b = batch_new(net, 9, 4);
+	struct run r = run_new(net, &good, 1);
+	struct nst_step_stats stats;
+	struct nst_err err = { 0 };
+	struct nst_trainer *t;
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++)
+		bad[i] = good;
+	bad[0].grain = 1;
+	bad[1].dropout = 1;
+	bad[2].drop_path = -0.1;
+	bad[3].label_smoothing = NAN;
+	bad[4].temperature = 0;
+	bad[5].ema = 1;
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(nst_trainer_new(net, &bad[i], r.pool, &t, &err), NST_EINVAL);
+		assert_null(t);
+	}
+	/* Nine rows are two grains of four and one alone. */
+	assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, 9, load_row, b, &stats, &err), NST_EINVAL);
+	assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, 0, load_row, b, &stats, &err), NST_EINVAL);
+	batch_free(b);
+	run_free(&r);
+	nst_net_free(net);
+}
+
+static void test_options_of_the_authors(void **state)
+{
+	struct nst_train_options o;
+	struct nst_arch arch;
+	struct nst_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(nst_arch_find("efficientnet-b0", &arch, &err), 0);
+	nst_train_options_init(&o, &arch);
+	assert_int_equal(o.optim.kind, NST_OPTIM_RMSPROP_TF);
+	assert_true(o.dropout == 0.2 && o.drop_path == 0.2 && o.ema == 0.9999 && o.label_smoothing == 0.1);
+	assert_int_equal(nst_arch_find("wrn-28-2", &arch, &err), 0);
+	nst_train_options_init(&o, &arch);
+	assert_true(o.optim.kind == NST_OPTIM_SGD && o.optim.nesterov && o.optim.weight_decay == 5e-4);
+}
+
+static void test_memory_is_told_before(void **state)
+{
+	struct nst_net *net = tiny_net(0, CLASSES);
+	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+	size_t one, two, large;
+	struct nst_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(nst_train_memory(net, &o, 32, 1, &one, &err), 0);
+	assert_int_equal(nst_train_memory(net, &o, 32, 2, &two, &err), 0);
+	o.grain = 32;
+	assert_int_equal(nst_train_memory(net, &o, 32, 1, &large, &err), 0);
+	assert_true(one > net->nfloats * sizeof(float) && two > one && large > one);
+	nst_net_free(net);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_threads_do_not_show),
+		cmocka_unit_test(test_threads_do_not_show_in_a_real_net),
+		cmocka_unit_test(test_resuming_is_exact),
+		cmocka_unit_test(test_a_step_by_hand),
+		cmocka_unit_test(test_seed_and_epoch_change_the_noise),
+		cmocka_unit_test(test_it_learns),
+		cmocka_unit_test(test_failures_leave_the_state),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_options_of_the_authors),
+		cmocka_unit_test(test_memory_is_told_before),
+	};
+
+	return cmocka_run_group_tests_name("train", tests, NULL, NULL);
+}
