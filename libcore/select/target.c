@@ -1,0 +1,117 @@
+/* Probabilities as targets.
+ *
+ * exp is our own because that of the C library may use fused operations on one machine and not on
+ * another; the difference of a last bit would be enough to make files differ. */
+#include <math.h>
+#include <string.h>
+
+#include "libcore/select/target.h"
+
+double nst_exp(double x)
+{
+	/* ln 2 in two parts, the first short enough that n * high is exact. */
+	static const double log2e = 0x1.71547652b82fep+0;
+	static const double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
+	double n, r, sum = 1;
+
+	if (!(x >= -708))
+		return 0;
+	n = rint(x * log2e);
+	r = x - n * ln2_high - n * ln2_low;
+	/* Taylor series on |r| <= ln(2)/2 by Horner: the first term left out is below 4e-18. */
+	for (int i = 13; i > 0; i--)
+		sum = 1 + sum * r / i;
+	return ldexp(sum, (int)n);
+}
+
+void nst_softmax(const float *logits, size_t classes, double temperature, float *p)
+{
+	double top = logits[nst_argmax(logits, classes)];
+	double sum = 0;
+
+	for (size_t i = 0; i < classes; i++)
+		sum += nst_exp((logits[i] - top) / temperature);
+	for (size_t i = 0; i < classes; i++)
+		p[i] = (float)(nst_exp((logits[i] - top) / temperature) / sum);
+}
+
+size_t nst_argmax(const float *p, size_t classes)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < classes; i++) {
+		if (p[i] > p[best])
+			best = i;
+	}
+	return best;
+}
+
+size_t nst_rank(const float *p, size_t classes, size_t class)
+{
+	size_t rank = 0;
+
+	for (size_t i = 0; i < classes; i++)
+		rank += p[i] > p[class] || (p[i] == p[class] && i < class);
+	return rank;
+}
+
+void nst_temper(float *p, size_t classes, double temperature)
+{
+	/* Relative to the largest, so that small temperatures do not underflow. */
+	double top = p[nst_argmax(p, classes)];
+	double sum = 0;
+
+	if (top <= 0)
+		return;
+	for (size_t i = 0; i < classes; i++)
+		sum += pow(p[i] / top, 1 / temperature);
+	for (size_t i = 0; i < classes; i++)
+		p[i] = (float)(pow(p[i] / top, 1 / temperature) / sum);
+}
+
+void nst_topk(const float *p, size_t classes, size_t k, int32_t *index, float *value)
+{
+	size_t found = 0;
+
+	/* Insertion into a short list: k is a handful, and most values fail the first test. */
+	for (size_t i = 0; i < classes; i++) {
+		size_t at;
+
+		if (found == k && (k == 0 || p[i] <= value[k - 1]))
+			continue;
+		at = found < k ? found++ : k - 1;
+		for (; at > 0 && p[i] > value[at - 1]; at--) {
+			value[at] = value[at - 1];
+			index[at] = index[at - 1];
+		}
+		value[at] = p[i];
+		index[at] = (int32_t)i;
+	}
+}
+
+double nst_topk_rest(const float *value, size_t k, size_t classes)
+{
+	double sum = 0;
+
+	if (k >= classes)
+		return 0;
+	for (size_t i = 0; i < k; i++)
+		sum += value[i];
+	return sum < 1 ? (1 - sum) / (double)(classes - k) : 0;
+}
+
+void nst_topk_temper(float *value, size_t k, size_t classes, double temperature)
+{
+	double rest = nst_topk_rest(value, k, classes);
+	double top = rest, sum;
+
+	for (size_t i = 0; i < k; i++)
+		top = value[i] > top ? value[i] : top;
+	if (top <= 0)
+		return;
+	sum = (double)(classes - k) * pow(rest / top, 1 / temperature);
+	for (size_t i = 0; i < k; i++)
+		sum += pow(value[i] / top, 1 / temperature);
+	for (size_t i = 0; i < k; i++)
+		value[i] = (float)(pow(value[i] / top, 1 / temperature) / sum);
+}
