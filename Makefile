@@ -198,11 +198,11 @@ $(TESTS): $(B)/test/%: $(O)/tests/unit/%.o $(LIB)
 	$(call program,$(cmocka.l))
 # Programs that the shell tests call; tests/cli/lib.sh puts them into PATH.
 $(HELPERS): $(B)/test-cli/%: $(O)/tests/cli/%.o $(LIB)
-	$(call program)
+	$(call program,$(cmocka.l))
 $(PEERS): $(B)/test-peers/%: $(O)/tests/peers/%.o $(LIB)
 	$(call program)
 $(FUZZERS): $(B)/fuzz/%: $(O)/tests/fuzz/%.o $(LIB)
-	$(call program)
+	$(call program,$(cmocka.l))
 $(BENCHES): $(B)/bench/%: $(O)/tests/bench/%.o $(LIB)
 	$(call program)
 

@@ -1,8 +1,10 @@
 /* The command line as provenance.  Words that a shell would change are put in single quotes, so that
  * the line can be pasted; the path of the program is left out, for it differs between machines. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "libcore/cli/run.h"
+#include "libcore/cli/tty.h"
 #include "libcore/util/mem.h"
 #include "libcore/util/version.h"
 
@@ -40,4 +42,30 @@ char *nst_run_line(const char *program, int argc, char *const *argv, struct nst_
 failed:
 	nst_buf_release(&b);
 	return NULL;
+}
+
+const char **nst_run_inputs(const char *const *operands, size_t n, const struct nst_words *more,
+			    struct nst_err *err)
+{
+	const char **all = nst_alloc(n + more->n, sizeof(*all), err);
+
+	for (size_t i = 0; all && i < n + more->n; i++)
+		all[i] = i < n ? operands[i] : more->word[i - n];
+	return all;
+}
+
+int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n,
+			 struct nst_err *err)
+{
+	struct stat out, in;
+
+	if (nst_is_stdout(output) || stat(output, &out) < 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		int known = strcmp(inputs[i], "-") == 0 ? fstat(0, &in) : stat(inputs[i], &in);
+
+		if (known == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+			return nst_fail(err, NST_EINVAL, "the output '%s' is also an input", output);
+	}
+	return 0;
 }

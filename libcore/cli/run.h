@@ -1,7 +1,10 @@
-/* The line of history that says which run made a file. */
+/* What a run was: its command line as a line of history, and the files it reads. */
 #ifndef NST_CLI_RUN_H
 #define NST_CLI_RUN_H
 
+#include <stddef.h>
+
+#include "libcore/cli/opt.h"
 #include "libcore/util/err.h"
 
 /* "nst-filter 0.1.0: nst-filter --per-class=100 -o 'a b.h5'": program, version and the command line
@@ -9,5 +12,15 @@
  * NULL on lack of memory. */
 char *nst_run_line(const char *program, int argc, char *const *argv, struct nst_err *err)
 	NST_MUST_CHECK;
+
+/* The operands and the words of an option as one array of n + more->n names: what an output must not
+ * be.  The caller frees the array, not the names; NULL on lack of memory. */
+const char **nst_run_inputs(const char *const *operands, size_t n, const struct nst_words *more,
+			    struct nst_err *err) NST_MUST_CHECK;
+
+/* Fails when a file that is to be written (NULL or "-": none) is one of the inputs.  Outputs of
+ * formats/output.h look for themselves; this is for reports. */
+int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n,
+			 struct nst_err *err) NST_MUST_CHECK;
 
 #endif

@@ -1,0 +1,213 @@
+/* Labeling without noise.
+ *
+ * Every model has its own preprocessing, therefore its own loader.  Probabilities are summed model
+ * by model, a batch at a time; one model is the ensemble of one. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcore/data/labeler.h"
+#include "libcore/data/loader.h"
+#include "libcore/nn/infer.h"
+#include "libcore/select/target.h"
+#include "libcore/util/mem.h"
+
+struct member {
+	struct nst_modelfile file;
+	struct nst_infer *infer;
+	struct nst_loader *loader;
+	int32_t *map;               /* (K) class of this model -> class of the first one */
+};
+
+struct nst_labeler {
+	struct member *member;
+	size_t members;
+	struct nst_pool *pool;
+	double temperature;
+	const struct nst_dataset *ds;
+	struct nst_buf uuids;
+	struct nst_buf logits, sum;   /* (n,K) float, double */
+};
+
+static const char *name_of(const struct member *m)
+{
+	return nst_image_name(m->file.image);
+}
+
+static struct nst_classes classes_of(const struct member *m)
+{
+	return (struct nst_classes){m->file.model.class_name, (size_t)m->file.model.classes,
+				    name_of(m)};
+}
+
+/* The same names in any order: otherwise the sentence of a comparison in order says what differs. */
+static int match_classes(struct member *m, const struct member *first, struct nst_err *err)
+{
+	struct nst_classes from = classes_of(m), to = classes_of(first);
+
+	m->map = nst_alloc(from.n, sizeof(*m->map), err);
+	if (!m->map || nst_classes_map(&from, &to, m->map, err) < 0)
+		return err->code;
+	if (from.n != to.n)
+		return nst_classes_same(&to, &from, err);
+	for (size_t i = 0; i < from.n; i++) {
+		if (m->map[i] < 0)
+			return nst_fail(err, NST_EINVAL, "class tables differ: %s has class '%s', %s "
+					"does not", from.file, from.name[i], to.file);
+	}
+	return 0;
+}
+
+static int open_member(struct nst_labeler *l, struct member *m, const char *path,
+		       enum nst_weights weights, struct nst_err *err)
+{
+	float *params;
+	int r;
+
+	if (nst_modelfile_open(&m->file, path, err) < 0)
+		return err->code;
+	params = nst_alloc_aligned(m->file.net->nfloats, sizeof(*params), err);
+	if (!params)
+		return NST_ENOMEM;
+	r = nst_modelfile_weights(&m->file, weights, params, err);
+	if (r == 0)
+		r = nst_infer_new(m->file.net, params, l->pool, &m->infer, err);
+	free(params);
+	if (r < 0)
+		return nst_err_prefix(err, "%s", name_of(m));
+	if (match_classes(m, &l->member[0], err) < 0)
+		return err->code;
+	return nst_buf_printf(&l->uuids, err, "%s%s", l->uuids.len ? " " : "",
+			      nst_image_uuid(m->file.image));
+}
+
+int nst_labeler_new(struct nst_labeler **out, const char *const *paths, size_t n,
+		    enum nst_weights weights, double temperature, struct nst_pool *pool,
+		    struct nst_err *err)
+{
+	struct nst_labeler *l = nst_zalloc(1, sizeof(*l), err);
+
+	if (!l)
+		return NST_ENOMEM;
+	l->pool = pool;
+	l->temperature = temperature;
+	l->member = nst_zalloc(n, sizeof(*l->member), err);
+	if (!l->member)
+		goto failed;
+	for (; l->members < n; l->members++) {
+		if (open_member(l, &l->member[l->members], paths[l->members], weights, err) < 0) {
+			l->members++; /* half open */
+			goto failed;
+		}
+	}
+	*out = l;
+	return 0;
+failed:
+	nst_labeler_free(l);
+	return err->code;
+}
+
+void nst_labeler_free(struct nst_labeler *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; i < l->members; i++) {
+		nst_loader_free(l->member[i].loader);
+		nst_infer_free(l->member[i].infer);
+		nst_modelfile_release(&l->member[i].file);
+		free(l->member[i].map);
+	}
+	free(l->member);
+	nst_buf_release(&l->uuids);
+	nst_buf_release(&l->logits);
+	nst_buf_release(&l->sum);
+	free(l);
+}
+
+struct nst_classes nst_labeler_classes(const struct nst_labeler *l)
+{
+	return classes_of(&l->member[0]);
+}
+
+const char *nst_labeler_uuids(const struct nst_labeler *l)
+{
+	return (const char *)l->uuids.data;
+}
+
+size_t nst_labeler_models(const struct nst_labeler *l)
+{
+	return l->members;
+}
+
+const struct nst_image *nst_labeler_image(const struct nst_labeler *l, size_t i)
+{
+	return l->member[i].file.image;
+}
+
+int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struct nst_err *err)
+{
+	l->ds = ds;
+	for (size_t i = 0; i < l->members; i++) {
+		struct member *m = &l->member[i];
+		const struct nst_loader_options o = {
+			.preprocess = m->file.preprocess,
+			.workers = nst_pool_threads(l->pool),
+		};
+
+		nst_loader_free(m->loader);
+		m->loader = NULL;
+		if (nst_loader_new(&m->loader, ds, &o, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+/* Add one model's probabilities of n rows to sum. */
+static int add_member(struct nst_labeler *l, struct member *m, uint64_t first, size_t n,
+		      struct nst_err *err)
+{
+	size_t classes = (size_t)m->file.model.classes;
+	struct nst_load_range range = {m->loader, first};
+	float *logits = (float *)(void *)l->logits.data;
+	double *sum = (double *)(void *)l->sum.data;
+
+	if (nst_infer_run(m->infer, n, nst_load_range, &range, logits, err) < 0)
+		return err->code;
+	for (size_t row = 0; row < n; row++, logits += classes, sum += classes) {
+		for (size_t i = 0; i < classes; i++) {
+			char name[256];
+
+			if (isfinite(logits[i]))
+				continue;
+			nst_dataset_name(l->ds, first + row, name, sizeof(name));
+			return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
+					"diverged", name_of(m), name);
+		}
+		nst_softmax(logits, classes, l->temperature, logits);
+		for (size_t i = 0; i < classes; i++)
+			sum[m->map[i]] += logits[i];
+	}
+	return 0;
+}
+
+int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, struct nst_err *err)
+{
+	size_t cells;
+	double *sum;
+
+	if (nst_mul_size(n, nst_labeler_classes(l).n, &cells) < 0 || cells > SIZE_MAX / 8)
+		return nst_fail_mem(err, UINT64_MAX);
+	l->logits.len = l->sum.len = 0;
+	if (nst_buf_reserve(&l->logits, cells * sizeof(float), err) < 0 ||
+	    nst_buf_reserve(&l->sum, cells * sizeof(double), err) < 0)
+		return err->code;
+	sum = (double *)(void *)l->sum.data;
+	memset(sum, 0, cells * sizeof(*sum));
+	for (size_t i = 0; i < l->members; i++) {
+		if (add_member(l, &l->member[i], first, n, err) < 0)
+			return err->code;
+	}
+	for (size_t i = 0; i < cells; i++)
+		p[i] = (float)(sum[i] / (double)l->members);
+	return 0;
+}

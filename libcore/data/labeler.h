@@ -1,0 +1,41 @@
+/* One or several models that label images together: probabilities of rows without any noise.
+ *
+ * The distribution of a row is the softmax of the logits over the temperature, averaged over the
+ * models in the order they were named.  It depends on the image and the models alone, not on the
+ * other rows, the number of threads or the machine. */
+#ifndef NST_DATA_LABELER_H
+#define NST_DATA_LABELER_H
+
+#include <stddef.h>
+
+#include "libcore/data/classes.h"
+#include "libcore/data/dataset.h"
+#include "libcore/data/modelfile.h"
+#include "libcore/par/pool.h"
+
+struct nst_labeler;
+
+/* Read the models.  Their class tables must hold the same names; the order is that of the first.
+ * pool must outlive the labeler. */
+int nst_labeler_new(struct nst_labeler **l, const char *const *paths, size_t n,
+		    enum nst_weights weights, double temperature, struct nst_pool *pool,
+		    struct nst_err *err) NST_MUST_CHECK;
+void nst_labeler_free(struct nst_labeler *l);
+
+/* Class table of the first model, and the uuids of all, separated by blanks; they belong to l. */
+struct nst_classes nst_labeler_classes(const struct nst_labeler *l);
+const char *nst_labeler_uuids(const struct nst_labeler *l);
+
+/* Number of models, and their images: parents of what is made with them. */
+size_t nst_labeler_models(const struct nst_labeler *l);
+const struct nst_image *nst_labeler_image(const struct nst_labeler *l, size_t i);
+
+/* Turn to the rows of a sealed table, which must outlive the calls of run that follow. */
+int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struct nst_err *err)
+	NST_MUST_CHECK;
+
+/* Probabilities p (n, classes) of rows first to first + n - 1. */
+int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p,
+		    struct nst_err *err) NST_MUST_CHECK;
+
+#endif

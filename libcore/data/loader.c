@@ -1,0 +1,212 @@
+/* Loading: one lane of buffers for each worker, nothing shared but the cache of decoded images,
+ * whose rows are filled by whoever comes first. */
+#include "libcore/data/loader.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcore/image/decode.h"
+#include "libcore/util/mem.h"
+
+struct lane {
+	struct nst_decoder *decoder;
+	struct nst_pixels pixels;
+	struct nst_preprocessor preprocessor;
+	struct nst_augmenter augmenter;
+	uint8_t *view; /* (size,size,3) */
+};
+
+/* Decoded images.  A row goes from EMPTY to FILLING (by one worker; others that need it meanwhile
+ * decode for themselves) to READY. */
+enum { EMPTY, FILLING, READY };
+
+struct cache {
+	uint8_t *pixels;
+	uint64_t *offset; /* (rows + 1); equal neighbours: the row is not kept */
+	_Atomic unsigned char *state;
+};
+
+struct nst_loader {
+	const struct nst_dataset *ds;
+	struct nst_loader_options o;
+	struct lane *lane;
+	struct cache cache;
+};
+
+/* Upright size of a stored sample. */
+static void upright(const struct nst_sample *s, size_t *h, size_t *w)
+{
+	int turned = s->orientation >= 5;
+
+	*h = turned ? s->width : s->height;
+	*w = turned ? s->height : s->width;
+}
+
+static int cache_open(struct nst_loader *l, struct nst_err *err)
+{
+	uint64_t rows = nst_dataset_rows(l->ds), total = 0, small = 2 * l->o.preprocess.size;
+	struct cache *c = &l->cache;
+
+	c->offset = nst_alloc(rows + 1, sizeof(*c->offset), err);
+	if (!c->offset)
+		return err->code;
+	for (uint64_t i = 0; i < rows; i++) {
+		struct nst_datum d;
+
+		c->offset[i] = total;
+		nst_dataset_get(l->ds, i, &d);
+		if (d.sample.height < small && d.sample.width < small)
+			total += (uint64_t)d.sample.height * d.sample.width * 3;
+	}
+	c->offset[rows] = total;
+	if (total && total <= l->o.cache) {
+		c->pixels = nst_alloc(total, 1, err);
+		c->state = nst_zalloc(rows, 1, err);
+		return c->pixels && c->state ? 0 : err->code;
+	}
+	free(c->offset);
+	c->offset = NULL;
+	return 0;
+}
+
+int nst_loader_new(struct nst_loader **out, const struct nst_dataset *ds,
+		   const struct nst_loader_options *o, struct nst_err *err)
+{
+	size_t side = o->preprocess.size;
+	struct nst_loader *l;
+
+	if (o->train && nst_augment_check(&o->augment, err) < 0)
+		return err->code;
+	l = nst_zalloc(1, sizeof(*l), err);
+	if (!l)
+		return err->code;
+	l->ds = ds;
+	l->o = *o;
+	l->lane = nst_zalloc(o->workers, sizeof(*l->lane), err);
+	if (!l->lane)
+		goto fail;
+	for (unsigned w = 0; w < o->workers; w++) {
+		l->lane[w].decoder = nst_decoder_new(err);
+		l->lane[w].view = nst_alloc(side * side, 3, err);
+		if (!l->lane[w].decoder || !l->lane[w].view)
+			goto fail;
+	}
+	if (o->train && o->cache && cache_open(l, err) < 0)
+		goto fail;
+	*out = l;
+	return 0;
+fail:
+	nst_loader_free(l);
+	return err->code;
+}
+
+void nst_loader_free(struct nst_loader *l)
+{
+	if (!l)
+		return;
+	for (unsigned w = 0; l->lane && w < l->o.workers; w++) {
+		nst_decoder_free(l->lane[w].decoder);
+		nst_pixels_release(&l->lane[w].pixels);
+		nst_preprocessor_release(&l->lane[w].preprocessor);
+		nst_augmenter_release(&l->lane[w].augmenter);
+		free(l->lane[w].view);
+	}
+	free(l->lane);
+	free(l->cache.pixels);
+	free(l->cache.offset);
+	free(l->cache.state);
+	free(l);
+}
+
+/* Decode row i into the lane's pixels, reduced by at most `reduce`. */
+static int decode(struct nst_loader *l, struct lane *lane, uint64_t i, double reduce,
+		  struct nst_err *err)
+{
+	struct nst_sample s;
+	char name[300];
+
+	if (nst_dataset_sample(l->ds, i, &s, err) < 0)
+		return err->code;
+	if (nst_decode(lane->decoder, s.codec, s.data, s.size, s.height, s.width, s.channels,
+		       s.orientation, reduce, &lane->pixels, err) == 0)
+		return 0;
+	nst_dataset_name(l->ds, i, name, sizeof(name));
+	return nst_err_prefix(err, "cannot decode %s", name);
+}
+
+/* decode() through the cache; h x w is the upright size. */
+static int decode_cached(struct nst_loader *l, struct lane *lane, uint64_t i, size_t h, size_t w,
+			 double reduce, struct nst_err *err)
+{
+	struct cache *c = &l->cache;
+	unsigned char expected = EMPTY;
+	uint64_t size;
+	uint8_t *kept;
+	int r;
+
+	if (!c->offset || c->offset[i] == c->offset[i + 1])
+		return decode(l, lane, i, reduce, err);
+	kept = c->pixels + c->offset[i];
+	size = c->offset[i + 1] - c->offset[i];
+	if (atomic_load_explicit(&c->state[i], memory_order_acquire) == READY)
+		return nst_pixels_copy(&lane->pixels, kept, h, w, err);
+	r = decode(l, lane, i, reduce, err);
+	if (r == 0 && atomic_compare_exchange_strong(&c->state[i], &expected, FILLING)) {
+		memcpy(kept, lane->pixels.data, size);
+		atomic_store_explicit(&c->state[i], READY, memory_order_release);
+	}
+	return r;
+}
+
+static void normalise(const struct nst_loader *l, const struct lane *lane, float *dst)
+{
+	const struct nst_preprocess *p = &l->o.preprocess;
+
+	nst_preprocess_normalise(p, lane->view, p->size * p->size, dst);
+}
+
+int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
+		  struct nst_err *err)
+{
+	const struct nst_preprocess *p = &l->o.preprocess;
+	struct lane *lane = &l->lane[worker];
+	struct nst_datum d;
+	size_t h, w;
+
+	nst_dataset_get(l->ds, i, &d);
+	upright(&d.sample, &h, &w);
+	if (decode(l, lane, i, nst_preprocess_reduce(p, h, w), err) < 0 ||
+	    nst_preprocess_pixels(p, &lane->preprocessor, &lane->pixels, lane->view, err) < 0)
+		return err->code;
+	normalise(l, lane, dst);
+	return 0;
+}
+
+int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned worker, float *dst,
+		   struct nst_err *err)
+{
+	const struct nst_augment *a = &l->o.augment;
+	struct lane *lane = &l->lane[worker];
+	struct nst_datum d;
+	struct nst_view view;
+	struct nst_rng rng;
+	size_t h, w;
+
+	nst_dataset_get(l->ds, i, &d);
+	upright(&d.sample, &h, &w);
+	nst_rng_init(&rng, l->o.seed, NST_RNG_AUGMENT, epoch, d.hash);
+	nst_augment_draw(a, &rng, h, w, &view);
+	if (decode_cached(l, lane, i, h, w, nst_augment_reduce(a, &view), err) < 0 ||
+	    nst_augment_apply(a, &rng, &view, &lane->augmenter, &lane->pixels, lane->view, err) < 0)
+		return err->code;
+	normalise(l, lane, dst);
+	return 0;
+}
+
+int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	const struct nst_load_range *r = range;
+
+	return nst_load_eval(r->loader, r->first + row, worker, dst, err);
+}

@@ -1,0 +1,69 @@
+/* Model files as nets: the flat vectors of libcore/nn to and from the tensors of a file. */
+#ifndef NST_DATA_MODELFILE_H
+#define NST_DATA_MODELFILE_H
+
+#include "formats/model.h"
+#include "libcore/image/preprocess.h"
+#include "libcore/nn/net.h"
+
+/* A model that was read.  Zero-initialise, release with nst_modelfile_release. */
+struct nst_modelfile {
+	struct nst_image *image;
+	struct nst_model model;           /* class names, options, log ...; belongs to image */
+	struct nst_net *net;              /* built from the spec in the file */
+	struct nst_preprocess preprocess; /* evaluation path */
+};
+
+/* Which weights of a file are meant. */
+enum nst_weights {
+	NST_WEIGHTS_BEST, /* the moving average where there is one, else the raw ones */
+	NST_WEIGHTS_RAW,
+	NST_WEIGHTS_EMA,  /* NST_EINVAL where there is none */
+};
+
+/* Read a file ("-": standard input) and build its net; the tensors of the file must be exactly
+ * those of the net. */
+int nst_modelfile_open(struct nst_modelfile *m, const char *path, struct nst_err *err)
+	NST_MUST_CHECK;
+void nst_modelfile_release(struct nst_modelfile *m);
+
+/* Fill the flat vector (net->nfloats) of the model's own net. */
+int nst_modelfile_weights(const struct nst_modelfile *m, enum nst_weights which, float *params,
+			  struct nst_err *err) NST_MUST_CHECK;
+
+/* Fill the tensors of another net by name, from the best weights.  A tensor that the file lacks or
+ * has in another shape is an error that names it.  Without `classifier` the last dense layer is not
+ * taken from the file and keeps its present values. */
+int nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
+		       float *params, struct nst_err *err) NST_MUST_CHECK;
+
+/* Copy one of the file's vectors (model.data, .ema, a slot) into the flat layout of m->net; the gaps
+ * are left alone. */
+void nst_modelfile_unpack(const struct nst_modelfile *m, const float *stored, float *flat);
+
+/* What goes into a file.  Vectors are in the flat layout of net; lines as in formats/model.h. */
+struct nst_modelfile_content {
+	const struct nst_net *net;
+	const struct nst_preprocess *preprocess;
+	const char *const *class_name;    /* net->classes of them */
+	const float *params;
+	const float *ema;                 /* or NULL */
+	const float *slot[2];             /* or NULL */
+	uint64_t epoch, step, seed;
+	const char *const *option;
+	size_t options;
+	const char *const *log;
+	size_t log_lines;
+};
+
+/* A built image together with the memory it borrows. */
+struct nst_modelfile_build {
+	struct nst_build *build;
+	void *memory;
+};
+
+int nst_modelfile_build(struct nst_modelfile_build *b, const struct nst_modelfile_content *c,
+			struct nst_err *err) NST_MUST_CHECK;
+void nst_modelfile_build_release(struct nst_modelfile_build *b);
+
+#endif

@@ -1,0 +1,66 @@
+/* The rows of a tool's option table (libcore/cli/opt.h) that fill a request: one place for what can
+ * be set and what it means.  The tool includes opt.h itself, this room does not know the command
+ * line; the help texts state the defaults that nst_settings_resolve computes. */
+#ifndef NST_DATA_SETTINGS_OPTIONS_H
+#define NST_DATA_SETTINGS_OPTIONS_H
+
+#include "libcore/data/settings.h"
+
+#define NST_SETTINGS_OPTIONS(r) \
+	NST_OPT_STRING('a', "arch", "NAME", &(r)->arch, "train this architecture"), \
+	NST_OPT_INT(0, "size", "PIXELS", &(r)->size, 8, 4096, \
+		    "side of the input images; unless given, what the architecture is made for"), \
+	NST_OPT_DOUBLE(0, "epochs", "E", &(r)->epochs, 0, 1e6, NST_OPEN_LOW, \
+		       "passes over the labeled rows; unless given, 350, or 100 for small images"), \
+	NST_OPT_INT(0, "batch", "B", &(r)->batch, 2, 1 << 24, "labeled rows in a step"), \
+	NST_OPT_INT(0, "grain", "ROWS", &(r)->grain, 2, 65536, \
+		    "rows that share batch-norm statistics, and the piece of work of a thread"), \
+	NST_OPT_SEED(&(r)->seed), \
+	NST_OPT_SECTION("Optimization"), \
+	NST_OPT_ENUM(0, "optimizer", "NAME", &(r)->optimizer, nst_optimizer_words, \
+		     "unless given, that of the architecture's authors"), \
+	NST_OPT_DOUBLE(0, "lr", "RATE", &(r)->lr, 0, 1e6, NST_OPEN_LOW, \
+		       "learning rate of a step as it stands, not scaled by the batch"), \
+	NST_OPT_ENUM(0, "schedule", "NAME", &(r)->schedule, nst_schedule_words, \
+		     "how the rate falls; unless given, cosine for sgd, staircase for rmsprop-tf"), \
+	NST_OPT_DOUBLE(0, "warmup", "E", &(r)->warmup, 0, 1e6, NST_CLOSED, \
+		       "epochs in which the rate rises from 0; unless given, 5 or a tenth of all"), \
+	NST_OPT_DOUBLE(0, "final-lr", "RATE", &(r)->final_lr, 0, 1e6, NST_CLOSED, \
+		       "rate at the end; unless given, 0 for cosine"), \
+	NST_OPT_DOUBLE(0, "decay-rate", "X", &(r)->decay_rate, 0, 1, NST_OPEN_LOW, \
+		       "staircase: factor of a stair"), \
+	NST_OPT_DOUBLE(0, "decay-epochs", "E", &(r)->decay_epochs, 0, 1e6, NST_OPEN_LOW, \
+		       "staircase: epochs of a stair; unless given, 2.4 for each 350 of the run, or " \
+		       "what --final-lr needs"), \
+	NST_OPT_DOUBLE(0, "momentum", "X", &(r)->momentum, 0, 1, NST_OPEN_HIGH, \
+		       "momentum of the optimizer"), \
+	NST_OPT_SET(0, "nesterov", &(r)->nesterov, 1, "sgd: Nesterov's momentum"), \
+	NST_OPT_SET(0, "no-nesterov", &(r)->nesterov, 0, "sgd: plain momentum"), \
+	NST_OPT_DOUBLE(0, "weight-decay", "X", &(r)->weight_decay, 0, 1, NST_CLOSED, \
+		       "coefficient of half the squared weights, batch norm excepted"), \
+	NST_OPT_DOUBLE(0, "ema", "D", &(r)->ema, 0, 1, NST_OPEN_HIGH, \
+		       "decay of the moving average of the weights, (1+t)/(10+t) in early steps t; " \
+		       "0 keeps none"), \
+	NST_OPT_SECTION("Targets and loss"), \
+	NST_OPT_DOUBLE(0, "label-smoothing", "X", &(r)->label_smoothing, 0, 1, NST_OPEN_HIGH, \
+		       "share of a hard target that is spread over all classes"), \
+	NST_OPT_UNFLAG(0, "no-smooth-pseudo", &(r)->smooth_pseudo, \
+		       "do not smooth hard pseudo labels"), \
+	NST_OPT_DOUBLE(0, "temperature", "T", &(r)->temperature, 0, 1000, NST_OPEN_LOW, \
+		       "soft targets become p^(1/T), scaled to add up to 1"), \
+	NST_OPT_ENUM(0, "loss", "FORM", &(r)->loss, nst_loss_words, \
+		     "how the losses of labeled and pseudo-labeled rows add up"), \
+	NST_OPT_SECTION("Noise"), \
+	NST_OPT_DOUBLE(0, "dropout", "P", &(r)->dropout, 0, 1, NST_OPEN_HIGH, \
+		       "before the classifier; unless given, that of the architecture"), \
+	NST_OPT_DOUBLE(0, "drop-path", "P", &(r)->drop_path, 0, 1, NST_OPEN_HIGH, \
+		       "stochastic depth of the last block; unless given, that of the architecture"), \
+	NST_OPT_STRING(0, "randaugment", "nN,mM[,...]", &(r)->randaugment, \
+		       "N random operations of magnitude M on each image"), \
+	NST_OPT_ENUM(0, "crop", "KIND", &(r)->crop, nst_crop_words, \
+		     "unless given, random resized crops, or shifts for small images"), \
+	NST_OPT_UNFLAG(0, "no-flip", &(r)->flip, "do not mirror images at random"), \
+	NST_OPT_INT(0, "cutout", "PIXELS", &(r)->cutout, 0, 4096, \
+		    "half side of a grey square in each image")
+
+#endif
