@@ -238,80 +238,86 @@ static int get_attrs(struct nst_image *im, hid_t file, struct nst_err *err)
 
 /* ---- objects ---- */
 
-struct visit {
-	struct nst_image *im;
-	const char *group; /* "" at the root */
-	struct nst_err *err;
-	int code;
-};
-
-/* Called for each link of a group: only hard links to names of the schema pass. */
-static herr_t check_link(hid_t group, const char *name, const H5L_info_t *info, void *arg)
+/* What is allowed in one group: its links must all be hard, and as many as the names of the schema
+ * that exist.  They are asked for by name and counted, never listed: listing the links of a damaged
+ * group is where libhdf5 1.10 frees what it never set. */
+static int check_link(struct nst_image *im, hid_t group, const char *path, const char *name, int *found,
+		      struct nst_err *err)
 {
-	struct visit *v = arg;
-	const struct nst_schema *schema = nst_schema(v->im->kind);
-	size_t glen = strlen(v->group), nlen = strlen(name);
-	int known = 0;
+	htri_t there = H5Lexists(group, name, H5P_DEFAULT);
+	H5L_info_t info;
 
-	(void)group;
-	for (int i = 0; !known && schema->column[i].name; i++) {
-		const char *full = schema->column[i].name;
-
-		if (!glen)
-			known = !strncmp(full, name, nlen) && full[nlen] == '/';
-		else
-			known = !strncmp(full, v->group, glen) && full[glen] == '/' &&
-				!strcmp(full + glen + 1, name);
-		if (known && glen)
-			v->im->column[i].id.present = 1;
-	}
-	if (!known)
-		v->code = nst_image_fail(v->im, v->err, "it holds '%s%s%s', which no %s has", v->group,
-					 glen ? "/" : "", name, schema->name);
-	else if (info->type != H5L_TYPE_HARD)
-		v->code = nst_image_fail(v->im, v->err, "'%s%s%s' is a link to elsewhere", v->group,
-					 glen ? "/" : "", name);
-	return v->code ? -1 : 0;
+	*found = there > 0;
+	if (there == 0)
+		return 0;
+	if (there < 0 || H5Lget_info(group, name, &info, H5P_DEFAULT) < 0)
+		return damaged(im, path, err);
+	if (info.type != H5L_TYPE_HARD)
+		return nst_image_fail(im, err, "'%s' is a link to elsewhere", path);
+	return 0;
 }
 
-static int check_links(struct nst_image *im, hid_t group, const char *name, struct nst_err *err)
+static int check_count(struct nst_image *im, hid_t group, const char *path, uint64_t known,
+		       struct nst_err *err)
 {
-	struct visit v = {im, name, err, 0};
+	H5G_info_t info;
 
-	if (H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, check_link, &v) < 0 && !v.code)
-		v.code = damaged(im, *name ? name : "/", err);
-	return v.code;
+	if (H5Gget_info(group, &info) < 0)
+		return damaged(im, path, err);
+	if (info.nlinks != known)
+		return nst_image_fail(im, err, "it holds objects in '%s' that no %s has", path,
+				      nst_schema(im->kind)->name);
+	return 0;
+}
+
+/* Columns [first, end) of the schema belong to one group; sets present on those that exist. */
+static int check_group(struct nst_image *im, hid_t file, const char *name, int first, int end,
+		       struct nst_err *err)
+{
+	const struct nst_schema *schema = nst_schema(im->kind);
+	hid_t group = H5Gopen2(file, name, H5P_DEFAULT);
+	uint64_t known = 0;
+	int r = group < 0 ? damaged(im, name, err) : 0;
+
+	for (int i = first; !r && i < end; i++) {
+		const char *path = schema->column[i].name;
+
+		r = check_link(im, group, path, path + strlen(name) + 1, &im->column[i].id.present, err);
+		known += (uint64_t)im->column[i].id.present;
+	}
+	if (!r)
+		r = check_count(im, group, name, known, err);
+	if (group >= 0)
+		H5Gclose(group);
+	return r;
 }
 
 /* Walk the root and the groups of the schema; sets present on every column that is there. */
 static int find_objects(struct nst_image *im, hid_t file, struct nst_err *err)
 {
-	const struct nst_schema *schema = nst_schema(im->kind);
-	char done[32] = "";
-	int r = check_links(im, file, "", err);
+	const struct nst_schema_column *c = nst_schema(im->kind)->column;
+	uint64_t known = 0;
+	int r = 0;
 
-	for (int i = 0; !r && schema->column[i].name; i++) {
-		const char *name = schema->column[i].name;
-		size_t n = strcspn(name, "/");
-		htri_t there;
-		hid_t g;
+	for (int first = 0, end; !r && c[first].name; first = end) {
+		size_t n = strcspn(c[first].name, "/") + 1;
+		char group[32];
+		int found;
 
-		if (!strncmp(done, name, n) && done[n] == '\0')
-			continue;
-		memcpy(done, name, n);
-		done[n] = '\0';
-		there = H5Lexists(file, done, H5P_DEFAULT);
-		if (there == 0)
-			continue;
-		g = there > 0 ? H5Gopen2(file, done, H5P_DEFAULT) : -1;
-		r = g < 0 ? damaged(im, done, err) : check_links(im, g, done, err);
-		if (g >= 0)
-			H5Gclose(g);
+		for (end = first; c[end].name && !strncmp(c[end].name, c[first].name, n); end++)
+			;
+		snprintf(group, sizeof(group), "%.*s", (int)n - 1, c[first].name);
+		r = check_link(im, file, group, group, &found, err);
+		known += (uint64_t)found;
+		if (!r && found)
+			r = check_group(im, file, group, first, end, err);
 	}
-	for (int i = 0; !r && schema->column[i].name; i++)
-		if (!im->column[i].id.present && !(schema->column[i].flags & NST_OPTIONAL))
-			r = nst_image_fail(im, err, "it lacks '%s', which every %s has",
-					   schema->column[i].name, schema->name);
+	if (!r)
+		r = check_count(im, file, "/", known, err);
+	for (int i = 0; !r && c[i].name; i++)
+		if (!im->column[i].id.present && !(c[i].flags & NST_OPTIONAL))
+			r = nst_image_fail(im, err, "it lacks '%s', which every %s has", c[i].name,
+					   nst_schema(im->kind)->name);
 	return r;
 }
 

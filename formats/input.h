@@ -68,7 +68,7 @@ enum nst_kind nst_image_kind(const struct nst_image *im);
 uint64_t nst_image_rows(const struct nst_image *im);
 int nst_image_last(const struct nst_image *im);            /* the last of its stream */
 
-/* Element types of columns. */
+/* Element types of columns.  Their numbers go into uuids: never renumber. */
 enum nst_type { NST_U8, NST_U32, NST_U64, NST_I32, NST_F16, NST_F32, NST_F64, NST_STR };
 
 struct nst_column {

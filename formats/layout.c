@@ -211,13 +211,11 @@ static int put_columns(hid_t file, struct nst_layout *l, const struct nst_build 
 
 			memcpy(group, name, n);
 			group[n] = '\0';
-			if (H5Lexists(file, group, H5P_DEFAULT) == 0) {
-				g = H5Gcreate2(file, group, H5P_DEFAULT, gcpl, H5P_DEFAULT);
-				if (g < 0)
-					r = broken(err, "groups");
-				else
-					H5Gclose(g);
-			}
+			g = H5Gcreate2(file, group, H5P_DEFAULT, gcpl, H5P_DEFAULT);
+			if (g < 0)
+				r = broken(err, "groups");
+			else
+				H5Gclose(g);
 		}
 		if (!r)
 			r = put_column(file, l, name, &b->column[i],

@@ -37,7 +37,7 @@ struct nst_schema_attr {
 };
 
 /* Both lists end with an entry without a name; the columns stand in the order of the attribute
- * checksums. */
+ * checksums, those of a group together. */
 struct nst_schema {
 	const char *name;
 	struct nst_schema_column column[NST_MAX_COLUMNS + 1];

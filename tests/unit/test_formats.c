@@ -739,7 +739,7 @@ static void edit(int what)
 static void whitelist(void **state)
 {
 	static const char *const text[] = {
-		"it holds 'extra', which no shard has",
+		"it holds objects in '/' that no shard has",
 		"'label/class' is a link to elsewhere",
 		"'label' is a link to elsewhere",
 		"'class/name' has another type",
