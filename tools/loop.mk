@@ -44,10 +44,12 @@ MIX_FLAGS     ?=
 EVAL_FLAGS    ?=
 
 # ---- where --------------------------------------------------------------------------------------
-# In front of every command (srun), threads of each, and the directory of the tools with a slash.
+# In front of every command (srun), threads of each, the directory of the tools with a slash, and
+# -q where training should not log its epochs.
 RUN     ?=
 THREADS ?= 0
 NST     ?=
+QUIET   ?=
 
 # ---- the loop -----------------------------------------------------------------------------------
 .DELETE_ON_ERROR:
@@ -87,7 +89,8 @@ settings = $(eval $(call settings_,$(1),$(2)))
 # Directories are packed, shards are used as they are.  A directory changes when a file comes or
 # goes; edits in place are not seen (`touch` the directory).
 is_shards = $(if $(strip $(1)),$(if $(filter-out %.h5,$(1)),,yes))
-tree      = $(foreach d,$(1),$(if $(wildcard $(d)/.),$(shell find -L $(d) -type d | sed 's/ /\\ /g'),$(d)))
+tree      = $(foreach d,$(1),$(if $(wildcard $(d)/.),\
+	$(shell find -L $(d) -type d | sed 's/ /\\ /g'),$(d)))
 
 define pack
 $(call settings,$(1),$(PACK_FLAGS))
@@ -128,7 +131,7 @@ endif
 define train
 	@mkdir -p $$(@D)
 	@rm -f $$@; for f in $$^; do if [ "$$$$f" -nt $$@.ckpt ]; then rm -f $$@.ckpt; fi; done
-	$(RUN) $(NST)nst-train -j $(THREADS) --resume --seed=$(SEED) --arch=$(ARCH_$(1)) \
+	$(RUN) $(NST)nst-train $(QUIET) -j $(THREADS) --resume --seed=$(SEED) --arch=$(ARCH_$(1)) \
 		$(TRAIN_FLAGS) $(2) --log=$$(@:.h5=.tsv) -o $$@ $(3)
 endef
 
@@ -162,8 +165,10 @@ define student
 $(call settings,infer$(1),$(call flags,INFER_FLAGS,$(1)))
 $(call settings,filter$(1),$(FILTER_PASSES) $(SEED) $(call flags,FILTER_FLAGS,$(1)))
 $(call settings,mix$(1),$(SEED) $(call flags,RATIO,$(1)) $(call flags,MIX_FLAGS,$(1)))
-$(call settings,student$(1),$(ARCH_$(1)) $(SEED) $(TRAIN_FLAGS) $(STUDENT_FLAGS) $(STUDENT_FLAGS_$(1)))
-$(foreach s,$(loop.unlabeled),$(eval $(call infer_part,$(1),$(basename $(notdir $(s))),$(s),$(2))))
+$(call settings,student$(1),$(ARCH_$(1)) $(SEED) \
+	$(TRAIN_FLAGS) $(STUDENT_FLAGS) $(STUDENT_FLAGS_$(1)))
+$(foreach s,$(loop.unlabeled),\
+	$(eval $(call infer_part,$(1),$(basename $(notdir $(s))),$(s),$(2))))
 $(if $(filter 2,$(FILTER_PASSES)),\
 $(foreach p,$(loop.parts),$(eval $(call filter_part,$(1),$(p),$(loop.parts:%=$(3)statistics-%.h5)))),\
 $(eval $(call filter_all,$(1),$(loop.parts:%=$(3)prediction-%.h5))))
@@ -186,7 +191,8 @@ endef
 
 $(call settings,eval,$(EVAL_FLAGS))
 $(eval $(teacher))
-$(foreach k,$(loop.k),$(eval $(call student,$(k),$(OUT)/$(call model,$(shell expr $(k) - 1)).h5,$(OUT)/iteration$(k)/)))
+$(foreach k,$(loop.k),$(eval $(call student,$(k),\
+	$(OUT)/$(call model,$(shell expr $(k) - 1)).h5,$(OUT)/iteration$(k)/)))
 $(foreach t,$(loop.tests),$(foreach k,$(loop.ks),$(eval \
 	$(call evaluate,$(call model,$(k)),$(t),$(if $(filter test,$(t)),,-$(t))))))
 

@@ -95,7 +95,7 @@ static int open_output(struct corrupt *c, const struct nst_image *im,
 {
 	if (c->shards)
 		return nst_shards_same_classes(c->shards, shard->class_name, shard->classes) ? 0 :
-		       nst_fail(err, NST_EINVAL, "'%s' has other classes than the shards before it",
+		       nst_fail(err, NST_EINVAL, "%s has other classes than the shards before it",
 				nst_image_name(im));
 	for (uint64_t k = 0; k < shard->classes; k++)
 		if (nst_list_add(&c->classes, shard->class_name[k], err) < 0)

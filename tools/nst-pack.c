@@ -25,6 +25,7 @@ struct pack {
 	int64_t take, quality;
 	const char *directory;
 	struct nst_buf path; /* of the file being extracted */
+	uint64_t listed;
 	struct nst_progress progress;
 };
 
@@ -47,8 +48,6 @@ static int parse_bad(const char *word, void *target, struct nst_err *err)
 	return nst_fail(err, NST_EINVAL, "'%s' is neither a number of files nor a percentage", word);
 }
 
-/* ---- packing ------------------------------------------------------------------------------ */
-
 static void on_progress(void *ctx, uint64_t files)
 {
 	nst_progress_at(&((struct pack *)ctx)->progress, files);
@@ -62,15 +61,18 @@ static void on_misnamed(void *ctx, const char *path, const char *type)
 
 static void summarize(const struct nst_pack_report *rep, const struct nst_manifest *m)
 {
-	nst_note("%llu images of %zu classes packed, %llu left to the rest, %llu broken files left out",
+	nst_note("%llu images of %zu classes packed, %llu left to the rest, %llu broken ones left out",
 		 (unsigned long long)rep->taken, m->classes.count, (unsigned long long)rep->rest,
 		 (unsigned long long)rep->bad);
-	nst_info("%llu kept as JPEG (%llu grey, %llu CMYK, %llu to be turned), %llu stored as pixels, "
-		 "%llu reduced, %llu misnamed; %zu companions, %zu unused labels",
+	nst_info("%llu kept as JPEG (%llu grey, %llu CMYK, %llu to be turned), %llu stored as pixels",
 		 (unsigned long long)rep->jpeg, (unsigned long long)rep->gray,
 		 (unsigned long long)rep->cmyk, (unsigned long long)rep->turned,
-		 (unsigned long long)rep->other, (unsigned long long)rep->reduced,
+		 (unsigned long long)rep->other);
+	nst_info("%llu reduced, %llu with another format's extension, %zu companions, "
+		 "%zu unused labels", (unsigned long long)rep->reduced,
 		 (unsigned long long)rep->misnamed, m->companions, m->unused_labels);
+	if (rep->stale)
+		nst_warn("the shards that follow, from an earlier run, were left in place");
 }
 
 static int pack(struct pack *p, const char *const *operand, size_t n, struct nst_err *err)
@@ -104,16 +106,17 @@ static int pack(struct pack *p, const char *const *operand, size_t n, struct nst
 	return r;
 }
 
-/* ---- looking into shards ------------------------------------------------------------------ */
-
 static int list_one(void *ctx, const struct nst_sample *s, const char *class, struct nst_err *err)
 {
 	static const char *const codec[] = {"raw", "jpeg"};
+	struct pack *p = ctx;
 	struct nst_json *o;
 	char *key;
 	int r;
 
-	if (!((struct pack *)ctx)->json) {
+	if (!p->json) {
+		if (!p->listed++)
+			puts("key\tclass\tcodec\theight\twidth\tbytes");
 		printf("%.*s\t%s\t%s\t%u\t%u\t%zu\n", (int)s->key_len, s->key, class ? class : "-",
 		       codec[s->codec], s->height, s->width, s->size);
 		return 0;
@@ -126,7 +129,7 @@ static int list_one(void *ctx, const struct nst_sample *s, const char *class, st
 	nst_json_set_int(o, "height", s->height);
 	nst_json_set_int(o, "width", s->width);
 	nst_json_set_int(o, "bytes", (int64_t)s->size);
-	r = key ? nst_json_write(o, stdout, err) : nst_fail_mem(err, s->key_len);
+	r = key ? nst_json_write_line(o, stdout, err) : nst_fail_mem(err, s->key_len);
 	nst_json_free(o);
 	free(key);
 	return r;
@@ -140,43 +143,24 @@ static int extract_one(void *ctx, const struct nst_sample *s, const char *class,
 	return nst_extract(p->directory, s, class, &p->path, err);
 }
 
-static int browse(struct pack *p, const char *const *operand, size_t n, struct nst_err *err)
-{
-	if (p->mode == EXTRACT)
-		return nst_each_sample(operand, n, 0, extract_one, p, err);
-	if (!p->json)
-		puts("key\tclass\tcodec\theight\twidth\tbytes");
-	return nst_each_sample(operand, n, 1, list_one, p, err);
-}
-
-/* Verify every operand; the first fault decides, further ones are told as well. */
+/* Verify operands, standard input without any; the first fault ends it. */
 static int verify(const char *const *operand, size_t n, struct nst_err *err)
 {
 	static const char *const from_stdin[] = {"-"};
 	struct nst_verify_result v;
-	struct nst_err fault;
-	int r = 0;
 
 	if (n == 0)
 		return verify(from_stdin, 1, err);
 	for (size_t i = 0; i < n; i++) {
-		if (nst_verify(operand[i], &v, &fault) < 0) {
-			if (r < 0)
-				nst_warn("%s", fault.msg);
-			else
-				*err = fault;
-			r = -1;
-			continue;
-		}
+		if (nst_verify(operand[i], &v, err) < 0)
+			return err->code;
 		nst_info("'%s' is sound: %llu rows", operand[i], (unsigned long long)v.rows);
 		if (v.images > 1)
 			nst_warn("'%s' holds %llu images, of which other programs see the first",
 				 operand[i], (unsigned long long)v.images);
 	}
-	return r;
+	return 0;
 }
-
-/* ---- options ------------------------------------------------------------------------------ */
 
 int main(int argc, char **argv)
 {
@@ -238,7 +222,9 @@ int main(int argc, char **argv)
 		nst_die(&err);
 	if (p.mode != PACK) {
 		nst_need_input(argc - first, "a shard");
-		r = p.mode == VERIFY ? verify(operand, n, &err) : browse(&p, operand, n, &err);
+		r = p.mode == VERIFY ? verify(operand, n, &err) :
+		    nst_each_sample(operand, n, p.mode == LIST,
+				    p.mode == LIST ? list_one : extract_one, &p, &err);
 	} else {
 		if (n == 0 && !sel->files_from && !sel->files0_from)
 			nst_usage_error("no images: give a directory, an archive, files or a list");

@@ -2,6 +2,7 @@
  *
  * The run itself is libcore/data/training.h.  Here is what surrounds it: when checkpoints are due,
  * what a signal does, what the user sees, and how the result appears. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,14 +144,13 @@ static void run(struct nst_training *t, struct nst_err *err)
 	nst_progress_end(&progress);
 }
 
-/* Find the checkpoint's name, and go on from it if that was asked for. */
+/* Go on from the checkpoint, if there is one and that was asked for. */
 static void resume(struct nst_training *t, struct nst_err *err)
 {
-	int exists = f.checkpoint && access(f.checkpoint, F_OK) == 0;
-
-	if (exists && !f.resume)
-		nst_warn("'%s' is there: --resume would continue from it", f.checkpoint);
-	if (exists && f.resume) {
+	if (f.checkpoint && access(f.checkpoint, F_OK) == 0) {
+		if (!f.resume)
+			must(nst_fail(err, NST_EINVAL, "'%s' is there: --resume continues from it; remove "
+				      "it to start afresh", f.checkpoint), err);
 		must(nst_training_resume(t, f.checkpoint, err), err);
 		nst_note("continuing from step %llu of %llu",
 			 (unsigned long long)nst_training_step_count(t),
@@ -160,27 +160,23 @@ static void resume(struct nst_training *t, struct nst_err *err)
 		must(nst_training_write_log(t, f.log, err), err);
 }
 
-/* OUT.ckpt unless --checkpoint or --resume=FILE name another; none for standard output. */
-static char *name_checkpoint(struct nst_err *err)
+/* OUT.ckpt, unless --checkpoint or --resume=FILE name another; none for standard output. */
+static void name_checkpoint(void)
 {
-	struct nst_buf name = {0};
+	static char name[PATH_MAX];
+	int piped = nst_is_stdout(f.common.output);
 
 	if (!f.checkpoint && f.resume && *f.resume)
 		f.checkpoint = f.resume;
-	if (f.resume && !f.checkpoint && nst_is_stdout(f.common.output))
+	if (f.resume && !f.checkpoint && piped)
 		nst_usage_error("--resume needs -o FILE or --checkpoint=FILE");
-	if (f.checkpoint || nst_is_stdout(f.common.output))
-		return NULL;
-	must(nst_buf_printf(&name, err, "%s.ckpt", f.common.output), err);
-	f.checkpoint = (char *)name.data;
-	return (char *)name.data;
-}
-
-static int list_archs(void)
-{
-	for (size_t i = 0; nst_arch_listed(i); i++)
-		puts(nst_arch_listed(i));
-	return nst_finish_stdout();
+	if (f.checkpoint && !piped && !strcmp(f.checkpoint, f.common.output))
+		nst_usage_error("the checkpoint cannot have the name of the model");
+	if (f.checkpoint || piped)
+		return;
+	if ((size_t)snprintf(name, sizeof(name), "%s.ckpt", f.common.output) >= sizeof(name))
+		nst_usage_error("the name of the output is too long");
+	f.checkpoint = name;
 }
 
 int main(int argc, char **argv)
@@ -189,7 +185,7 @@ int main(int argc, char **argv)
 				      "train a teacher on labels, or a noised student on a mix", NULL};
 	const unsigned shards = NST_KIND_BIT(NST_SHARD);
 	struct nst_err err;
-	char *line = nst_run_line(tool.name, argc, argv, &err), *name;
+	char *line = nst_run_line(tool.name, argc, argv, &err);
 	int first = nst_opt_parse(&tool, opts, argc, argv);
 	const char *const *paths = (const char *const *)argv + first;
 	struct nst_out_options out = {.inputs = paths, .ninputs = (size_t)(argc - first)};
@@ -204,12 +200,14 @@ int main(int argc, char **argv)
 	struct nst_training *t;
 	struct nst_out *probe;
 
+	for (size_t i = 0; f.list && nst_arch_listed(i); i++)
+		puts(nst_arch_listed(i));
 	if (f.list)
-		return list_archs();
+		return nst_finish_stdout();
 	nst_need_input(argc - first, "a shard or a mix");
 	if (!f.dry_run)
 		nst_refuse_terminal(f.common.output);
-	name = name_checkpoint(&err);
+	name_checkpoint();
 	nst_on_fatal_signal(nst_atomic_cleanup);
 	must(line ? 0 : err.code, &err);
 	out.run = f.common.no_provenance ? NULL : line;
@@ -220,8 +218,8 @@ int main(int argc, char **argv)
 	}
 	must(nst_pool_new((unsigned)f.common.threads, &o.pool, &err), &err);
 	must(f.init ? nst_modelfile_open(&init, f.init, &err) : 0, &err);
-	must(nst_dataset_open(&rows, paths, out.ninputs, shards | NST_KIND_BIT(NST_MIX), init.model.class_name,
-			      f.new_classifier ? 0 : init.model.classes,
+	must(nst_dataset_open(&rows, paths, out.ninputs, shards | NST_KIND_BIT(NST_MIX),
+			      init.model.class_name, f.new_classifier ? 0 : init.model.classes,
 			      f.init ? nst_image_name(init.image) : NULL, &err), &err);
 	if (f.validation.n)
 		must(nst_dataset_open(&validation, f.validation.word, f.validation.n, shards,
@@ -246,7 +244,6 @@ int main(int argc, char **argv)
 	nst_modelfile_release(&init);
 	nst_pool_free(o.pool);
 	nst_words_release(&f.validation);
-	free(name);
 	free(line);
 	return nst_finish_stdout();
 }

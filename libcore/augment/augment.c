@@ -1,5 +1,5 @@
-/* Training views.  Drawing and making are apart: the crop is known before the picture is decoded, so
- * that a large JPEG is decoded at an eighth when its crop allows it. */
+/* Training views.  Drawing and making are apart: the crop is known before the picture is decoded,
+ * so that a large JPEG is decoded at an eighth when its crop allows it. */
 #include "libcore/augment/augment.h"
 
 #include <string.h>
@@ -78,8 +78,9 @@ int nst_augment_check(const struct nst_augment *a, struct nst_err *err)
 	if (!a->size || a->size > MAX_SIZE)
 		return nst_fail(err, NST_EINVAL, "views of %zu pixels are not made", a->size);
 	if (!(a->area[0] > 0 && a->area[0] <= a->area[1] && a->area[1] <= 1))
-		return nst_fail(err, NST_EINVAL, "the area of a crop cannot be %g to %g of the picture",
-				a->area[0], a->area[1]);
+		return nst_fail(err, NST_EINVAL,
+				"the area of a crop cannot be %g to %g of the picture", a->area[0],
+				a->area[1]);
 	if (!(a->aspect[0] > 0 && a->aspect[0] <= a->aspect[1] && a->aspect[1] <= 100))
 		return nst_fail(err, NST_EINVAL, "the aspect of a crop cannot be %g to %g",
 				a->aspect[0], a->aspect[1]);
@@ -153,12 +154,11 @@ int nst_augment_apply(const struct nst_augment *a, struct nst_rng *rng, const st
 	int rc = nst_pixels_shape(&w->tmp, size, size, err);
 
 	if (rc == 0)
-		rc = nst_resize(&w->resizer, in->data, in->h, in->w, &box, a->filter, out, size, size,
-				err);
+		rc = nst_resize(&w->resizer, in->data, in->h, in->w, &box, a->filter, out, size,
+				size, err);
 	if (rc < 0)
 		return rc;
-	/* Large pictures are flipped before the other noise, small ones after it: the draws of the
-	 * two orders lead to the same distribution, but not to the same pictures. */
+	/* The original flips large pictures before the other noise and small ones after it. */
 	if (v->flip && a->view != NST_VIEW_SHIFT)
 		nst_flip(out, size, size);
 	nst_randaugment_apply(&a->ra, rng, out, size, size, w->tmp.data);

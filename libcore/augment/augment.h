@@ -35,8 +35,8 @@ struct nst_augment {
 	size_t cutout;         /* half side in pixels of a square of grey in every view; 0 = none */
 };
 
-/* The paper's crop and flip for an input size, no RandAugment, no cutout: RESIZED .08...1, 3/4...4/3,
- * bicubic; up to 64 pixels SHIFT by size / 8 (4 for 32), reflected. */
+/* The paper's crop and flip for an input size, no RandAugment, no cutout: RESIZED .08...1,
+ * 3/4...4/3, bicubic; up to 64 pixels SHIFT by size / 8 (4 for 32), reflected. */
 void nst_augment_init(struct nst_augment *a, size_t size);
 
 /* "plain", "resized", "shift"; "reflect", "zero".  Parsers return 0, or -1 for another word. */

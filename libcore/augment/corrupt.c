@@ -1,6 +1,6 @@
 /* Common corruptions.  All arithmetic is in double and in the order of the NumPy, SciPy and
- * scikit-image calls that made the published sets: the final cut to 8 bits turns a difference in the
- * last bit into a whole level. */
+ * scikit-image calls that made the published sets: the final cut to 8 bits turns a difference in
+ * the last bit into a whole level. */
 #include "libcore/augment/corrupt.h"
 
 #include <math.h>
@@ -143,7 +143,7 @@ static void blur_line(double *p, size_t n, size_t step, const double *weight, si
 	}
 }
 
-/* Sum in NumPy's order: eight interleaved sums from eight numbers on (and up to its block of 128). */
+/* Sum in NumPy's order: eight interleaved sums from eight numbers on (up to its block of 128). */
 static double numpy_sum(const double *v, size_t n)
 {
 	double lane[8], sum;
@@ -159,7 +159,8 @@ static double numpy_sum(const double *v, size_t n)
 	for (; i + 8 <= n; i += 8)
 		for (size_t k = 0; k < 8; k++)
 			lane[k] += v[i + k];
-	sum = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+	sum = ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
+	      ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 	for (; i < n; i++)
 		sum += v[i];
 	return sum;

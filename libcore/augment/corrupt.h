@@ -1,8 +1,8 @@
 /* Common corruptions (Hendrycks and Dietterich, arXiv 1903.12261) at severities 1 to 5.
  *
  * Formulas and constants are those of CIFAR-10-C and ImageNet-C: computed in double on [0,1], then
- * clipped, multiplied by 255 and cut off to 8 bits.  Random numbers are our own, so noise agrees with
- * the published sets in distribution only. */
+ * clipped, multiplied by 255 and cut off to 8 bits.  Random numbers are our own, so noise agrees
+ * with the published sets in distribution only. */
 #ifndef NST_AUGMENT_CORRUPT_H
 #define NST_AUGMENT_CORRUPT_H
 
@@ -40,9 +40,9 @@ double nst_corrupt_constant(enum nst_corruption c, enum nst_corrupt_set set, int
 typedef int (*nst_recompress_fn)(void *ctx, uint8_t *rgb, size_t h, size_t w, int quality,
 				 struct nst_err *err);
 
-/* Corrupt img (h,w,3) in place with constant c.  scratch is working memory that is kept from call to
- * call (zero-initialised, released by the caller); recompress is needed by JPEG_COMPRESSION only.
- * Only GAUSSIAN_NOISE draws from rng: one normal a value, in memory order. */
+/* Corrupt img (h,w,3) in place with constant c.  scratch is working memory that is kept from call
+ * to call (zero-initialised, released by the caller); recompress is needed by JPEG_COMPRESSION
+ * only.  Only GAUSSIAN_NOISE draws from rng: one normal a value, in memory order. */
 int nst_corrupt(enum nst_corruption type, double c, struct nst_rng *rng, uint8_t *img, size_t h,
 		size_t w, struct nst_buf *scratch, nst_recompress_fn recompress, void *ctx,
 		struct nst_err *err) NST_MUST_CHECK;

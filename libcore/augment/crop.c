@@ -35,22 +35,34 @@ static size_t mirror(long i, size_t n)
 	return i < (long)n ? (size_t)i : (size_t)(period - i);
 }
 
+static long clamp(long v, long lo, long hi)
+{
+	return v < lo ? lo : v > hi ? hi : v;
+}
+
 void nst_shift(const uint8_t *src, size_t h, size_t w, long dy, long dx, enum nst_border border,
 	       uint8_t *dst)
 {
-	for (size_t y = 0; y < h; y++) {
+	/* Columns [begin, end) of the result lie in the picture, in one piece. */
+	size_t begin = (size_t)clamp(-dx, 0, (long)w);
+	size_t end = (size_t)clamp((long)w - dx, (long)begin, (long)w);
+
+	for (size_t y = 0; y < h; y++, dst += 3 * w) {
 		long sy = (long)y + dy;
-		int row_inside = sy >= 0 && sy < (long)h;
 		const uint8_t *row = src + 3 * w * mirror(sy, h);
 
-		for (size_t x = 0; x < w; x++, dst += 3) {
-			long sx = (long)x + dx;
-
-			if (border == NST_BORDER_REFLECT || (row_inside && sx >= 0 && sx < (long)w))
-				memcpy(dst, row + 3 * mirror(sx, w), 3);
-			else
-				memset(dst, 0, 3);
+		if (border == NST_BORDER_ZERO) {
+			memset(dst, 0, 3 * w);
+			if (sy < 0 || sy >= (long)h)
+				continue;
+		} else {
+			for (size_t x = 0; x < begin; x++)
+				memcpy(dst + 3 * x, row + 3 * mirror((long)x + dx, w), 3);
+			for (size_t x = end; x < w; x++)
+				memcpy(dst + 3 * x, row + 3 * mirror((long)x + dx, w), 3);
 		}
+		if (begin < end)
+			memcpy(dst + 3 * begin, row + 3 * ((long)begin + dx), 3 * (end - begin));
 	}
 }
 

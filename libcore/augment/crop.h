@@ -9,9 +9,9 @@
 #include "libcore/util/rng.h"
 
 /* Draw the box of a random resized crop of a h x w picture: area a uniform fraction area[0]...
- * area[1] of the picture's, aspect ratio (width / height) log-uniform in aspect[0]...aspect[1], sides
- * rounded to whole pixels, place uniform; after ten boxes that do not fit, the central square.  Each
- * try draws area and aspect, the one that fits also row and column. */
+ * area[1] of the picture's, aspect ratio (width / height) log-uniform in aspect[0]...aspect[1],
+ * sides rounded to whole pixels, place uniform; after ten boxes that do not fit, the central
+ * square.  Each try draws area and aspect, the one that fits also row and column. */
 struct nst_box nst_crop_random(struct nst_rng *rng, size_t h, size_t w, const double area[2],
 			       const double aspect[2]);
 

@@ -148,7 +148,8 @@ int nst_randaugment_parse(const char *text, size_t size, struct nst_randaugment 
 		rc = parse_word(word, ra, &has_form, err);
 		/* What comes first tells how much noise there is; the rest is detail. */
 		if (rc == 0 && words < 2 && *word != "nm"[words])
-			rc = nst_fail(err, NST_EINVAL, "RandAugment '%s' does not begin 'nN,mM'", text);
+			rc = nst_fail(err, NST_EINVAL, "RandAugment '%s' does not begin 'nN,mM'",
+				      text);
 		words++;
 	}
 	free(copy);
@@ -166,7 +167,8 @@ int nst_randaugment_format(const struct nst_randaugment *ra, struct nst_buf *out
 
 	if (!ra->n)
 		return nst_buf_printf(out, err, "none");
-	rc = nst_buf_printf(out, err, "n%u,m%.17g,form=%s,std=%.17g,p=%.17g,translate=%.17g,cutout=%.17g",
+	rc = nst_buf_printf(out, err,
+			    "n%u,m%.17g,form=%s,std=%.17g,p=%.17g,translate=%.17g,cutout=%.17g",
 			    ra->n, ra->m, ra->form == NST_RA_TF ? "tf" : "mono", ra->std, ra->p,
 			    ra->translate, ra->cutout);
 	if (ra->ops == ALL_OPS)

@@ -18,8 +18,8 @@
  *	cutout, half side         int(L cutout)             min(int(L cutout), side / 4)
  *
  * tf uses the flavour NST_OPS_TF of ops.h, mono NST_OPS_PIL.  In tf posterize grows weaker with M
- * and is without effect from M = 20 on (the original shifts by a negative number from 22.5 on, which
- * TensorFlow leaves undefined), and solarize from 0 (M = 10) inverts everything. */
+ * and is without effect from M = 20 on (the original shifts by a negative number from 22.5 on,
+ * which TensorFlow leaves undefined), and solarize from 0 (M = 10) inverts everything. */
 #ifndef NST_AUGMENT_RANDAUGMENT_H
 #define NST_AUGMENT_RANDAUGMENT_H
 
@@ -64,8 +64,8 @@ struct nst_randaugment {
 	double cutout;         /* pixels at M = 10 */
 };
 
-/* Nothing at all (n = 0), with the constants of the paper for pictures of size x size: translate 100
- * and cutout 40, or both size / 8 (4 for 32) up to 64 pixels. */
+/* Nothing at all (n = 0), with the constants of the paper for pictures of size x size: translate
+ * 100 and cutout 40, or both size / 8 (4 for 32) up to 64 pixels. */
 void nst_randaugment_init(struct nst_randaugment *ra, size_t size);
 
 /* Parse "nN,mM" and, after it in any order, "form=tf|mono", "std=S", "p=P", "translate=PIXELS",

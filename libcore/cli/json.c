@@ -300,6 +300,29 @@ int nst_json_write(const struct nst_json *v, FILE *f, struct nst_err *err)
 	return r;
 }
 
+/* Strings hold no line breaks once they are encoded: every one in the text is layout. */
+int nst_json_write_line(const struct nst_json *v, FILE *f, struct nst_err *err)
+{
+	struct nst_buf b = {0};
+	size_t n = 0;
+	int r = nst_json_append(v, &b, err);
+
+	for (size_t i = 0; !r && i < b.len; i++) {
+		if (b.data[i] != '\n') {
+			b.data[n++] = b.data[i];
+			continue;
+		}
+		if (n > 0 && b.data[n - 1] == ',')
+			b.data[n++] = ' ';
+		while (i + 1 < b.len && b.data[i + 1] == ' ')
+			i++;
+	}
+	if (!r && (fwrite(b.data, 1, n, f) != n || putc('\n', f) == EOF))
+		r = nst_fail_errno(err, "cannot write the JSON text");
+	nst_buf_release(&b);
+	return r;
+}
+
 const char *nst_json_library(void)
 {
 	return "jansson " JANSSON_VERSION;

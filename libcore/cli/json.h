@@ -36,6 +36,8 @@ void nst_json_add_int(struct nst_json *array, int64_t i);
 /* Write v as indented text with a newline at its end; an array of plain values stays on one line.
  * Returns 0, NST_ENOMEM, or NST_EIO when f reports an error. */
 int nst_json_write(const struct nst_json *v, FILE *f, struct nst_err *err) NST_MUST_CHECK;
+/* The same on one line, for lists with an object a line. */
+int nst_json_write_line(const struct nst_json *v, FILE *f, struct nst_err *err) NST_MUST_CHECK;
 int nst_json_append(const struct nst_json *v, struct nst_buf *b, struct nst_err *err)
 	NST_MUST_CHECK;
 

@@ -151,7 +151,8 @@ static int decode_cached(struct nst_loader *l, struct lane *lane, uint64_t i, si
 	size = c->offset[i + 1] - c->offset[i];
 	if (atomic_load_explicit(&c->state[i], memory_order_acquire) == READY)
 		return nst_pixels_copy(&lane->pixels, kept, h, w, err);
-	r = decode(l, lane, i, reduce, err);
+	/* Whatever this view needs, others will need all of it. */
+	r = decode(l, lane, i, 0, err);
 	if (r == 0 && atomic_compare_exchange_strong(&c->state[i], &expected, FILLING)) {
 		memcpy(kept, lane->pixels.data, size);
 		atomic_store_explicit(&c->state[i], READY, memory_order_release);

@@ -183,13 +183,13 @@ const char *nst_scene_class(unsigned cls)
 static void place(struct figure *f, struct nst_rng *r, double hardness)
 {
 	double radius = nst_rng_uniform(r, 6.5, 11.5);
-	double turn = nst_rng_uniform(r, -1, 1) * .13 * TWO_PI * hardness;
-	double stretch = exp(nst_rng_uniform(r, -.22, .22) * hardness);
-	double shear = nst_rng_uniform(r, -.25, .25) * hardness;
+	double turn = nst_rng_uniform(r, -1, 1) * .085 * TWO_PI * hardness;
+	double stretch = exp(nst_rng_uniform(r, -.14, .14) * hardness);
+	double shear = nst_rng_uniform(r, -.16, .16) * hardness;
 	double room = fmax(0, SIZE / 2 - .85 * radius);
 	double cx = SIZE / 2 + nst_rng_uniform(r, -room, room);
 	double cy = SIZE / 2 + nst_rng_uniform(r, -room, room);
-	double wobble = .05 * hardness;
+	double wobble = .033 * hardness;
 	double c = cos(turn), s = sin(turn);
 
 	for (size_t i = 0; i < f->n; i++) {
@@ -360,21 +360,21 @@ void nst_scene_draw(struct nst_rng *r, unsigned cls, double hardness,
 	struct figure f = {.n = 0};
 	struct texture ground, fill;
 	double brightness = nst_rng_uniform(r, 30, 130), shade, turn, noise;
-	struct color ground_color = random_color(r, brightness, 20 + 40 * hardness), fill_color;
+	struct color ground_color = random_color(r, brightness, 20 + 26 * hardness), fill_color;
 	unsigned behind, before;
 
-	texture_init(&ground, r, &ground_color, nst_rng_uniform(r, 0, 60) * hardness);
+	texture_init(&ground, r, &ground_color, nst_rng_uniform(r, 0, 40) * hardness);
 	for (int y = 0; y < SIZE; y++)
 		for (int x = 0; x < SIZE; x++)
 			canvas[y * SIZE + x] = texture_at(&ground, x, y);
 
-	behind = nst_rng_below(r, 1 + (unsigned)(5 * hardness));
+	behind = nst_rng_below(r, 1 + (unsigned)(3.3 * hardness));
 	paint_clutter(canvas, r, behind, 6);
 
 	/* Figures are lighter than their ground, by little or by much. */
-	brightness += 100 - 55 * fmin(hardness, 1.5) + nst_rng_uniform(r, 0, 60);
-	fill_color = random_color(r, brightness, 20 + 40 * hardness);
-	texture_init(&fill, r, &fill_color, nst_rng_uniform(r, 0, 45) * hardness);
+	brightness += 100 - 36 * fmin(hardness, 2.3) + nst_rng_uniform(r, 0, 60);
+	fill_color = random_color(r, brightness, 20 + 26 * hardness);
+	texture_init(&fill, r, &fill_color, nst_rng_uniform(r, 0, 30) * hardness);
 	if (cls == NST_SCENE_STRANGER)
 		draw_stranger(&f, r);
 	else
@@ -382,12 +382,12 @@ void nst_scene_draw(struct nst_rng *r, unsigned cls, double hardness,
 	place(&f, r, hardness);
 	paint_figure(canvas, &f, &fill);
 
-	before = nst_rng_below(r, 1 + (unsigned)(3 * hardness));
+	before = nst_rng_below(r, 1 + (unsigned)(2 * hardness));
 	paint_clutter(canvas, r, before, 3.5);
 
-	shade = nst_rng_uniform(r, 0, .35) * hardness;
+	shade = nst_rng_uniform(r, 0, .23) * hardness;
 	turn = nst_rng_uniform(r, 0, TWO_PI);
-	noise = nst_rng_uniform(r, 0, 14) * hardness;
+	noise = nst_rng_uniform(r, 0, 9) * hardness;
 	for (int y = 0; y < SIZE; y++) {
 		for (int x = 0; x < SIZE; x++) {
 			double along = (cos(turn) * (x - SIZE / 2) + sin(turn) * (y - SIZE / 2)) /

@@ -54,8 +54,8 @@ static int decode_raw(const uint8_t *data, size_t n, size_t h, size_t w, uint32_
 		return nst_fail(err, NST_EFORMAT, "raw picture has %u channels, not 1 or 3", c);
 	if (!h || !w || nst_mul_size(h, w, &bytes) < 0 || nst_mul_size(bytes, c, &bytes) < 0 ||
 	    bytes != n)
-		return nst_fail(err, NST_EFORMAT, "raw picture of %zu x %zu x %u has %zu bytes", h, w,
-				c, n);
+		return nst_fail(err, NST_EFORMAT, "raw picture of %zu x %zu x %u has %zu bytes", h,
+				w, c, n);
 	if (c == 3)
 		return nst_pixels_copy(out, data, h, w, err);
 	rc = nst_pixels_shape(out, h, w, err);

@@ -19,8 +19,8 @@ void nst_decoder_lenient(struct nst_decoder *d, int on);
 
 /* Decode a sample: codec 0 = raw pixels (h,w,c) with c 1 or 3, 1 = JPEG of the stored size h x w
  * with the EXIF orientation 1...8.  h, w, c are what the shard says and must agree with the bytes.
- * reduce: see nst_jpeg_decode (0 = full size; raw pixels are never reduced).  Returns 0 or an error;
- * out->h, out->w are those of the upright picture. */
+ * reduce: see nst_jpeg_decode (0 = full size; raw pixels are never reduced).  Returns 0 or an
+ * error; out->h, out->w are those of the upright picture. */
 int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
 	       uint32_t w, uint32_t c, int orientation, double reduce, struct nst_pixels *out,
 	       struct nst_err *err) NST_MUST_CHECK;

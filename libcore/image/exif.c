@@ -1,6 +1,6 @@
-/* EXIF orientation.  An EXIF block is a small TIFF file inside a JPEG segment; only the tag 0x0112 of
- * its first directory is looked for.  Every offset comes from the file and is checked against the
- * block before it is followed. */
+/* EXIF orientation.  An EXIF block is a small TIFF file inside a JPEG segment; only the tag 0x0112
+ * of its first directory is looked for.  Every offset comes from the file and is checked against
+ * the block before it is followed. */
 #include "libcore/image/exif.h"
 
 #include <string.h>
@@ -54,7 +54,9 @@ int nst_exif_orientation(const uint8_t *app1, size_t n)
 		if (get16(&t, dir) != TAG_ORIENTATION)
 			continue;
 		value = get16(&t, dir + 8);
-		return get16(&t, dir + 2) == TYPE_SHORT && value >= 1 && value <= 8 ? (int)value : 1;
+		if (get16(&t, dir + 2) != TYPE_SHORT || value < 1 || value > 8)
+			return 1;
+		return (int)value;
 	}
 	return 1;
 }

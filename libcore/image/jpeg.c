@@ -3,12 +3,12 @@
  *
  * The walk exists because the library cannot say what we must know.  It invents an end marker when
  * the data stop, mentioning it in a warning, and passes on only the first warning of a picture: a
- * truncated file with one stray byte before would count as merely odd.  So the walk looks for the end
- * marker itself, counts scans before any of them costs time, and names what is not supported.
+ * truncated file with one stray byte before would count as merely odd.  So the walk looks for the
+ * end marker itself, counts scans before any of them costs time, and names what is not supported.
  *
- * Every picture gets a decoder instance of its own (0.1 us).  One that is used again keeps the tables of
- * the pictures before, for those that come without, and after an error even half a header: what a
- * picture decodes to would depend on its predecessors.
+ * Every picture gets a decoder instance of its own (0.1 us).  One that is used again keeps the
+ * tables of the pictures before, for those that come without, and after an error even half a
+ * header: what a picture decodes to would depend on its predecessors.
  *
  * The TurboJPEG calls of version 2 are used; version 3 still has all of them. */
 #include "libcore/image/jpeg.h"

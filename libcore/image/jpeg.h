@@ -15,8 +15,8 @@
 #include "libcore/util/err.h"
 #include "libcore/util/mem.h"
 
-#define NST_JPEG_SCANS  500 /* a hostile progressive file repeats scans at no cost to itself */
-#define NST_IMAGE_PIXELS 178956970 /* default cap: the size at which Pillow suspects a bomb, twice */
+#define NST_JPEG_SCANS   500       /* a hostile progressive file repeats scans at little cost */
+#define NST_IMAGE_PIXELS 178956970 /* default cap: where Pillow refuses, too */
 
 enum nst_jpeg_space { NST_JPEG_GRAY, NST_JPEG_YCC, NST_JPEG_RGB, NST_JPEG_CMYK, NST_JPEG_YCCK };
 enum nst_jpeg_sampling {
@@ -40,8 +40,8 @@ struct nst_jpeg_info {
 };
 
 /* Walk through the markers of a JPEG: no decoding, no allocation.  Returns 0, NST_EFORMAT when it
- * cannot be decoded here, NST_ELIMIT above max_pixels (0 = NST_IMAGE_PIXELS).  A missing end and too
- * many scans are left to the caller (info->complete, info->scans). */
+ * cannot be decoded here, NST_ELIMIT above max_pixels (0 = NST_IMAGE_PIXELS).  A missing end and
+ * too many scans are left to the caller (info->complete, info->scans). */
 int nst_jpeg_info(const uint8_t *data, size_t n, uint64_t max_pixels, struct nst_jpeg_info *info,
 		  struct nst_err *err) NST_MUST_CHECK;
 

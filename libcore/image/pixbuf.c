@@ -1,8 +1,9 @@
 /* Other formats, through gdk-pixbuf: the library that desktops decode untrusted pictures with.
  *
  * The loader is chosen by the type that was sniffed, never by the library's own guess, so that its
- * rarer loaders (icons, cursors, drawings that may refer to other files) are out of reach.  It calls
- * back once it knows the size; there too large a picture is stopped before any memory is taken. */
+ * rarer loaders (icons, cursors, drawings that may refer to other files) are out of reach.  It
+ * calls back once it knows the size; there a picture that is too large is stopped, before memory
+ * is taken for it. */
 #include "libcore/image/pixbuf.h"
 
 #include <gdk-pixbuf/gdk-pixbuf.h>
@@ -199,8 +200,9 @@ static int check_extent(const uint8_t *data, size_t n, enum nst_file_type type, 
 	else if (type == NST_FILE_PNM)
 		pnm_extent(data, n, &e);
 	if (e.w && e.h > limit / e.w)
-		return nst_fail(err, NST_ELIMIT, "%s has %llu x %llu pixels, more than the limit of "
-				"%llu", shown, (unsigned long long)e.w, (unsigned long long)e.h,
+		return nst_fail(err, NST_ELIMIT,
+				"%s has %llu x %llu pixels, more than the limit of %llu", shown,
+				(unsigned long long)e.w, (unsigned long long)e.h,
 				(unsigned long long)limit);
 	if (e.bytes > n)
 		return nst_fail(err, NST_EFORMAT, "%s ends early", shown);
@@ -234,7 +236,8 @@ int nst_pixbuf_decode(const uint8_t *data, size_t n, enum nst_file_type type, ui
 	if (!name)
 		return nst_fail(err, NST_EFORMAT, "not a picture in a known format");
 	if (!installed(name))
-		return nst_fail(err, NST_EFORMAT, "gdk-pixbuf has no loader for %s installed", shown);
+		return nst_fail(err, NST_EFORMAT, "gdk-pixbuf has no loader for %s installed",
+				shown);
 	rc = check_extent(data, n, type, l.pixels, err);
 	if (rc < 0)
 		return rc;
@@ -243,7 +246,8 @@ int nst_pixbuf_decode(const uint8_t *data, size_t n, enum nst_file_type type, ui
 		return fail(shown, &l, e, err);
 	g_signal_connect(loader, "size-prepared", G_CALLBACK(size_known), &l);
 	for (size_t at = 0; ok && !l.w && at < n; at += PIECE)
-		ok = gdk_pixbuf_loader_write(loader, data + at, n - at < PIECE ? n - at : PIECE, &e);
+		ok = gdk_pixbuf_loader_write(loader, data + at, n - at < PIECE ? n - at : PIECE,
+					     &e);
 	/* Always closed; an error before is the one that is told. */
 	if (!gdk_pixbuf_loader_close(loader, ok ? &e : NULL))
 		ok = 0;

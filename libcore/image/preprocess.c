@@ -1,5 +1,5 @@
 /* Preprocessing for evaluation.  Teacher, student and test pictures must all pass through the same
- * steps, so these are described by one struct, which travels in the model file as a line of words. */
+ * steps, so these are one struct, which travels in the model file as a line of words. */
 #include "libcore/image/preprocess.h"
 
 #include <math.h>
@@ -89,7 +89,9 @@ static int parse_word(enum word which, char *value, struct nst_preprocess *p)
 	case CROPPING:
 		return parse_cropping(value, &p->cropping);
 	case CROP:
-		return nst_parse_double(value, &p->crop) < 0 || !(p->crop > 0 && p->crop <= 1) ? -1 : 0;
+		if (nst_parse_double(value, &p->crop) < 0)
+			return -1;
+		return p->crop > 0 && p->crop <= 1 ? 0 : -1;
 	case INTERPOLATION:
 		return nst_filter_parse(value, &p->filter);
 	case MEAN:
@@ -105,7 +107,8 @@ static int parse_word(enum word which, char *value, struct nst_preprocess *p)
 
 static int parse_words(char *text, struct nst_preprocess *p, struct nst_err *err)
 {
-	static const char *const names[] = {"input", "cropping", "crop", "interpolation", "mean", "std"};
+	static const char *const names[] = {"input",         "cropping", "crop",
+					    "interpolation", "mean",     "std"};
 	char *rest = NULL, *value;
 	unsigned seen = 0;
 	size_t size;
@@ -120,18 +123,20 @@ static int parse_words(char *text, struct nst_preprocess *p, struct nst_err *err
 
 		value = strchr(word, '=');
 		if (!value)
-			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' is not NAME=VALUE", word);
+			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' is not NAME=VALUE",
+					word);
 		*value++ = '\0';
 		while (which < WORDS && strcmp(word, names[which]) != 0)
 			which++;
 		if (which == WORDS || which == INPUT)
-			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' is not known here", word);
+			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' is not known here",
+					word);
 		if (seen & 1u << which)
 			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' is repeated", word);
 		seen |= 1u << which;
 		if (parse_word((enum word)which, value, p) < 0)
-			return nst_fail(err, NST_EINVAL, "preprocessing: '%s' has a senseless value",
-					word);
+			return nst_fail(err, NST_EINVAL,
+					"preprocessing: '%s' has a senseless value", word);
 	}
 	return 0;
 }
@@ -170,8 +175,8 @@ static int shortest(const struct nst_preprocess *p, struct nst_preprocessor *w,
 	int rc = nst_pixels_shape(&w->tmp, h, wide, err);
 
 	if (rc == 0)
-		rc = nst_resize(&w->resizer, in->data, in->h, in->w, NULL, p->filter, w->tmp.data, h,
-				wide, err);
+		rc = nst_resize(&w->resizer, in->data, in->h, in->w, NULL, p->filter, w->tmp.data,
+				h, wide, err);
 	if (rc < 0)
 		return rc;
 	top = middle(h - p->size);

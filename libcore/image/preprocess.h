@@ -33,9 +33,9 @@ struct nst_preprocess {
 #define NST_SMALL_SIDE 64
 void nst_preprocess_init(struct nst_preprocess *p, size_t size);
 
-/* Write as words ("input=224x224x3 cropping=central crop=0.875 interpolation=bicubic mean=... std=...")
- * and read them back exactly; unknown, repeated or senseless words are NST_EINVAL.  Words left out
- * keep the defaults of the size. */
+/* Write as words ("input=224x224x3 cropping=central crop=0.875 interpolation=bicubic mean=...
+ * std=...") and read them back exactly; unknown, repeated or senseless words are NST_EINVAL.  Words
+ * left out keep the defaults of the size. */
 int nst_preprocess_format(const struct nst_preprocess *p, struct nst_buf *out, struct nst_err *err)
 	NST_MUST_CHECK;
 int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_err *err)

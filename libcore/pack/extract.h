@@ -26,8 +26,8 @@ int nst_write_new(const char *path, const void *p, size_t n, struct nst_err *err
 typedef int nst_sample_fn(void *ctx, const struct nst_sample *s, const char *class,
 			  struct nst_err *err);
 
-/* Call fn for every sample of the shards among n operands (none: standard input), in order, until it
- * fails.  With peek set the image bytes are neither read nor verified, see nst_samples_peek. */
+/* Call fn for every sample of the shards among n operands (none: standard input), in order, until
+ * it fails.  With peek set the image bytes are neither read nor verified, see nst_samples_peek. */
 int nst_each_sample(const char *const *operand, size_t n, int peek, nst_sample_fn *fn, void *ctx,
 		    struct nst_err *err) NST_MUST_CHECK;
 

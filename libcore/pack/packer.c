@@ -297,6 +297,7 @@ static int close_outputs(struct packer *p, struct nst_err *err)
 	struct nst_shards *taken = p->taken, *rest = p->rest;
 
 	p->rest = NULL;
+	p->report->stale = nst_shards_stale(taken) || (rest && nst_shards_stale(rest));
 	if (rest && nst_shards_close(rest, err) < 0)
 		return err->code;
 	p->taken = NULL;

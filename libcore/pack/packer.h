@@ -31,6 +31,7 @@ struct nst_pack_report {
 	uint64_t gray, cmyk;       /* JPEGs of one and of four components */
 	uint64_t turned, reduced;  /* with an EXIF orientation, made smaller */
 	uint64_t misnamed;         /* the extension names another format than the content */
+	int stale;                 /* shards of a longer series from an earlier run follow ours */
 };
 
 /* Pack the entries of a manifest, in its order; the result does not depend on the pool.  *report is

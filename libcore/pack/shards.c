@@ -162,6 +162,16 @@ int nst_shards_same_classes(const struct nst_shards *s, const char *const *name,
 	return same;
 }
 
+int nst_shards_stale(const struct nst_shards *s)
+{
+	struct nst_err ignored;
+	char *name = s->series ? nst_shards_name(s->opt.path, s->written + 1, &ignored) : NULL;
+	int stale = name && access(name, F_OK) == 0;
+
+	free(name);
+	return stale;
+}
+
 /* The rows are written; the next ones come from the newest parent. */
 static void clear(struct nst_shards *s)
 {

@@ -46,6 +46,9 @@ int nst_shards_parent(struct nst_shards *s, const struct nst_image *parent, stru
 /* 1 when the shards have these classes, in this order. */
 int nst_shards_same_classes(const struct nst_shards *s, const char *const *name, size_t classes);
 
+/* 1 when a file stands under the name that would come after the present shard of the series. */
+int nst_shards_stale(const struct nst_shards *s);
+
 /* Finish the last shard and release s.  On failure every shard of the series that was already
  * written is removed again. */
 int nst_shards_close(struct nst_shards *s, struct nst_err *err) NST_MUST_CHECK;

@@ -199,5 +199,5 @@ int nst_spoiler_run(struct nst_spoiler *s, struct nst_image *im, struct nst_shar
 		}
 	}
 	nst_samples_free(s->samples);
-	return r < 0 ? nst_err_prefix(err, "cannot corrupt '%s'", nst_image_name(im)) : 0;
+	return r < 0 ? nst_err_prefix(err, "cannot corrupt %s", nst_image_name(im)) : 0;
 }

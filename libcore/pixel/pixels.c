@@ -12,7 +12,8 @@ int nst_pixels_shape(struct nst_pixels *p, size_t h, size_t w, struct nst_err *e
 	size_t bytes;
 
 	if (nst_mul_size(h, w, &bytes) < 0 || nst_mul_size(bytes, 3, &bytes) < 0)
-		return nst_fail(err, NST_ELIMIT, "a picture of %zu x %zu pixels is too large", w, h);
+		return nst_fail(err, NST_ELIMIT, "a picture of %zu x %zu pixels is too large", w,
+				h);
 	if (bytes > p->cap || !p->data) {
 		uint8_t *data = nst_alloc_aligned(bytes, 1, err);
 

@@ -1,4 +1,4 @@
-/* Pixels: an 8-bit RGB picture in memory that grows as needed and is reused from one to the next. */
+/* Pixels: an 8-bit RGB picture, in memory that grows as needed and is reused for the next one. */
 #ifndef NST_PIXEL_PIXELS_H
 #define NST_PIXEL_PIXELS_H
 

@@ -1,10 +1,10 @@
 /* Resizing: two passes of weighted sums in fixed point.
  *
- * Every output pixel of a pass is a sum over a window of input pixels.  Windows and weights depend on
- * the column (row) only, so they are computed once per picture, in double, and rounded to integers:
- * the sums are then exact and the same on every machine.  The horizontal pass runs first and only
- * over rows that the vertical pass will look at.  The order of the operations in windows_make is what
- * makes the weights equal to Pillow's to the last bit; do not rearrange it. */
+ * Every output pixel of a pass is a sum over a window of input pixels.  Windows and weights depend
+ * on the column (row) only, so they are computed once per picture, in double, and rounded to
+ * integers: the sums are then exact and the same on every machine.  The horizontal pass runs first
+ * and only over rows that the vertical pass will look at.  The order of the operations in
+ * windows_make is what makes the weights equal to Pillow's to the last bit; do not rearrange it. */
 #include "libcore/pixel/resize.h"
 
 #include <math.h>
@@ -106,8 +106,8 @@ static size_t window_width(enum nst_filter f, double scale)
 
 /* Windows of n outputs over the stretch [from, from + n * scale) of `in` inputs.  row has room for
  * one window of doubles. */
-static void windows_make(struct windows *ws, enum nst_filter f, size_t in, double from, double scale,
-			 size_t n, double *row)
+static void windows_make(struct windows *ws, enum nst_filter f, size_t in, double from,
+			 double scale, size_t n, double *row)
 {
 	double wide = stretch(scale), support = filters[f].support * wide, squeeze = 1 / wide;
 
@@ -199,16 +199,16 @@ static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size
 		 struct nst_err *err)
 {
 	if (!h || !w || !out_h || !out_w)
-		return nst_fail(err, NST_EINVAL, "cannot resize %zu x %zu pixels to %zu x %zu", w, h,
-				out_w, out_h);
+		return nst_fail(err, NST_EINVAL, "cannot resize %zu x %zu pixels to %zu x %zu", w,
+				h, out_w, out_h);
 	if (h > MAX_SIDE || w > MAX_SIDE || out_h > MAX_SIDE || out_w > MAX_SIDE)
 		return nst_fail(err, NST_ELIMIT, "pictures of more than %u pixels a side are not "
 				"resized", MAX_SIDE);
 	if (!(b->x0 >= 0 && b->y0 >= 0 && b->x1 <= (float)w && b->y1 <= (float)h && b->x0 < b->x1 &&
 	      b->y0 < b->y1))
-		return nst_fail(err, NST_EINVAL, "the box (%g,%g)-(%g,%g) is not inside %zu x %zu "
-				"pixels", (double)b->x0, (double)b->y0, (double)b->x1, (double)b->y1,
-				w, h);
+		return nst_fail(err, NST_EINVAL,
+				"the box (%g,%g)-(%g,%g) is not inside %zu x %zu pixels",
+				(double)b->x0, (double)b->y0, (double)b->x1, (double)b->y1, w, h);
 	return 0;
 }
 

@@ -86,6 +86,9 @@ same "the model is the same" whole.h5 fresh.h5
 
 # Checkpoints that do not fit.
 stop_with TERM
+fails 1 "nst-train: 'stopped.h5.ckpt' is there: --resume continues from it; *" train -o stopped.h5
+fails 2 "nst-train: the checkpoint cannot have the name of the model; *" \
+	train -o x.h5 --checkpoint=x.h5
 fails 1 "nst-train: 'stopped.h5.ckpt' is of a run with lr=0.05, this one has lr=0.06: *" \
 	train -o stopped.h5 --resume --lr=0.06
 fails 1 "nst-train: 'stopped.h5.ckpt' is of a run with *, this one has input=*" \

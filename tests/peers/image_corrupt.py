@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Corruptions against the NumPy, SciPy and Pillow calls they are defined by, through image_tool.c.
 
-scikit-image is not needed: its Gaussian filter is SciPy's, and its HSV conversion is written out."""
+scikit-image is not needed: its Gaussian filter is SciPy's, its HSV conversion is written out."""
 import io
 import os
 import subprocess

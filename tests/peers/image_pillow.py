@@ -119,7 +119,8 @@ def test_resize():
 
 
 def test_pointwise():
-    agree([(n, op("invert", a), ImageOps.invert(Image.fromarray(a))) for n, a in PICTURES], "invert")
+    agree([(n, op("invert", a), ImageOps.invert(Image.fromarray(a))) for n, a in PICTURES],
+          "invert")
     agree([(n, op("equalize", a), ImageOps.equalize(Image.fromarray(a))) for n, a in PICTURES],
           "equalize")
     # Single precision against double.

@@ -115,14 +115,17 @@ static void shifts_have_twins(void **state)
 					for (long y = 0; y < h; y++)
 						for (long x = 0; x < w; x++) {
 							long sy = y + dy, sx = x + dx;
-							int in = sy >= 0 && sy < h && sx >= 0 && sx < w;
-							const uint8_t *want = src +
-								3 * (walk(sy, sizes[k][0]) * sizes[k][1] +
-								     walk(sx, sizes[k][1]));
+							int in = sy >= 0 && sy < h && sx >= 0 &&
+								 sx < w;
+							const uint8_t *want =
+								src + 3 * (walk(sy, sizes[k][0]) *
+										   sizes[k][1] +
+									   walk(sx, sizes[k][1]));
 
 							if (border == NST_BORDER_ZERO && !in)
 								want = black;
-							assert_memory_equal(dst + 3 * (y * w + x), want, 3);
+							assert_memory_equal(dst + 3 * (y * w + x),
+									    want, 3);
 						}
 				}
 }
@@ -252,8 +255,9 @@ static void large_views_are_cropped_then_flipped(void **state)
 	nst_augment_init(&a, 80);
 	for (uint64_t seed = 0; seed < 50; seed++) {
 		make(&a, seed, &in, &v, out);
-		assert_int_equal(nst_resize(&r, in.data, 120, 100, &v.box, NST_BICUBIC, want, 80, 80,
-					    &err), 0);
+		assert_int_equal(
+			nst_resize(&r, in.data, 120, 100, &v.box, NST_BICUBIC, want, 80, 80, &err),
+			0);
 		if (v.flip)
 			nst_flip(want, 80, 80);
 		assert_memory_equal(out, want, sizeof out);
@@ -315,10 +319,12 @@ static void reduced_pictures_give_nearly_the_same_view(void **state)
 	for (size_t y = 0; y < 201; y++)
 		for (size_t x = 0; x < 163; x++)
 			for (size_t c = 0; c < 3; c++)
-				full.data[3 * (y * 163 + x) + c] = (uint8_t)(
-					128 + 100 * sin((double)x / 20 + (double)c) * cos((double)y / 25));
+				full.data[3 * (y * 163 + x) + c] =
+					(uint8_t)(128 + 100 * sin((double)x / 20 + (double)c) *
+								cos((double)y / 25));
 	assert_int_equal(nst_pixels_shape(&half, 101, 82, &err), 0);
-	assert_int_equal(nst_resize(&r, full.data, 201, 163, NULL, NST_BOX, half.data, 101, 82, &err), 0);
+	assert_int_equal(
+		nst_resize(&r, full.data, 201, 163, NULL, NST_BOX, half.data, 101, 82, &err), 0);
 	nst_augment_init(&a, 16);
 	a.view = NST_VIEW_RESIZED;
 	for (uint64_t seed = 0; seed < 50; seed++) {
@@ -328,7 +334,8 @@ static void reduced_pictures_give_nearly_the_same_view(void **state)
 		nst_rng_init(&rng, seed, NST_RNG_AUGMENT, 0, 0);
 		nst_augment_draw(&a, &rng, 201, 163, &v);
 		assert_true(nst_augment_reduce(&a, &v) ==
-			    fmin((double)(v.box.x1 - v.box.x0), (double)(v.box.y1 - v.box.y0)) / 16);
+			    fmin((double)(v.box.x1 - v.box.x0), (double)(v.box.y1 - v.box.y0)) /
+				    16);
 		copy = rng;
 		assert_int_equal(nst_augment_apply(&a, &rng, &v, &w, &full, one, &err), 0);
 		assert_int_equal(nst_augment_apply(&a, &copy, &v, &w, &half, two, &err), 0);

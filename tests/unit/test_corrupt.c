@@ -43,7 +43,8 @@ static void constants_are_the_published_ones(void **state)
 {
 	(void)state;
 	assert_true(nst_corrupt_constant(NST_CORRUPT_GAUSSIAN_NOISE, NST_CORRUPT_CIFAR, 1) == .04);
-	assert_true(nst_corrupt_constant(NST_CORRUPT_GAUSSIAN_NOISE, NST_CORRUPT_IMAGENET, 5) == .38);
+	assert_true(nst_corrupt_constant(NST_CORRUPT_GAUSSIAN_NOISE, NST_CORRUPT_IMAGENET, 5) ==
+		    .38);
 	assert_true(nst_corrupt_constant(NST_CORRUPT_GAUSSIAN_BLUR, NST_CORRUPT_CIFAR, 2) == .6);
 	assert_true(nst_corrupt_constant(NST_CORRUPT_GAUSSIAN_BLUR, NST_CORRUPT_IMAGENET, 4) == 4);
 	assert_true(nst_corrupt_constant(NST_CORRUPT_CONTRAST, NST_CORRUPT_CIFAR, 5) == .15);
@@ -51,7 +52,8 @@ static void constants_are_the_published_ones(void **state)
 	assert_true(nst_corrupt_constant(NST_CORRUPT_BRIGHTNESS, NST_CORRUPT_CIFAR, 3) == .15);
 	assert_true(nst_corrupt_constant(NST_CORRUPT_BRIGHTNESS, NST_CORRUPT_IMAGENET, 5) == .5);
 	assert_true(nst_corrupt_constant(NST_CORRUPT_JPEG_COMPRESSION, NST_CORRUPT_CIFAR, 4) == 50);
-	assert_true(nst_corrupt_constant(NST_CORRUPT_JPEG_COMPRESSION, NST_CORRUPT_IMAGENET, 5) == 7);
+	assert_true(nst_corrupt_constant(NST_CORRUPT_JPEG_COMPRESSION, NST_CORRUPT_IMAGENET, 5) ==
+		    7);
 	assert_int_equal(nst_corrupt_set_for(32, 32), NST_CORRUPT_CIFAR);
 	assert_int_equal(nst_corrupt_set_for(64, 64), NST_CORRUPT_CIFAR);
 	assert_int_equal(nst_corrupt_set_for(64, 65), NST_CORRUPT_IMAGENET);
@@ -63,7 +65,8 @@ static void names_come_back(void **state)
 
 	(void)state;
 	for (int i = 0; i < NST_CORRUPTIONS; i++) {
-		assert_int_equal(nst_corruption_parse(nst_corruption_name((enum nst_corruption)i), &c), 0);
+		assert_int_equal(
+			nst_corruption_parse(nst_corruption_name((enum nst_corruption)i), &c), 0);
 		assert_int_equal(c, i);
 	}
 	assert_int_equal(nst_corruption_parse("noise", &c), -1);
@@ -147,9 +150,14 @@ static void blur_has_a_twin(void **state)
 
 				for (long dy = -r; dy <= r; dy++)
 					for (long dx = -r; dx <= r; dx++) {
-						long sy = y + dy < 0 ? 0 : y + dy >= H ? H - 1 : y + dy;
-						long sx = x + dx < 0 ? 0 : x + dx >= W ? W - 1 : x + dx;
-						double g = exp(-(double)(dx * dx + dy * dy) / (2 * s * s));
+						long sy = y + dy < 0    ? 0
+							  : y + dy >= H ? H - 1
+									: y + dy;
+						long sx = x + dx < 0    ? 0
+							  : x + dx >= W ? W - 1
+									: x + dx;
+						double g = exp(-(double)(dx * dx + dy * dy) /
+							       (2 * s * s));
 
 						sum += g * in[3 * (sy * W + sx) + 1];
 						total += g;
@@ -183,21 +191,25 @@ static void jpeg_is_the_callers(void **state)
 
 	(void)state;
 	fill();
-	assert_int_equal(nst_corrupt(NST_CORRUPT_JPEG_COMPRESSION, 58, NULL, got, H, W, &scratch, record,
-				     &quality, &err), 0);
+	assert_int_equal(nst_corrupt(NST_CORRUPT_JPEG_COMPRESSION, 58, NULL, got, H, W, &scratch,
+				     record, &quality, &err),
+			 0);
 	assert_int_equal(quality, 58);
 	assert_int_equal(got[0], 99);
-	assert_int_equal(nst_corrupt(NST_CORRUPT_JPEG_COMPRESSION, 58, NULL, got, H, W, &scratch, refuse,
-				     NULL, &err), NST_EFORMAT);
+	assert_int_equal(nst_corrupt(NST_CORRUPT_JPEG_COMPRESSION, 58, NULL, got, H, W, &scratch,
+				     refuse, NULL, &err),
+			 NST_EFORMAT);
 }
 
 static void nonsense_is_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(nst_corrupt(NST_CORRUPT_CONTRAST, 1, NULL, got, 0, W, &scratch, NULL, NULL, &err),
-			 NST_EINVAL);
-	assert_int_equal(nst_corrupt(NST_CORRUPTIONS, 1, NULL, got, H, W, &scratch, NULL, NULL, &err),
-			 NST_EINVAL);
+	assert_int_equal(
+		nst_corrupt(NST_CORRUPT_CONTRAST, 1, NULL, got, 0, W, &scratch, NULL, NULL, &err),
+		NST_EINVAL);
+	assert_int_equal(
+		nst_corrupt(NST_CORRUPTIONS, 1, NULL, got, H, W, &scratch, NULL, NULL, &err),
+		NST_EINVAL);
 }
 
 static int stop(void **state)

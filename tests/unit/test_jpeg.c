@@ -116,7 +116,8 @@ static size_t marker(const struct nst_buf *b, uint8_t code)
 
 static void every_size_and_sampling_comes_back(void **state)
 {
-	static const size_t sizes[][2] = {{1, 1}, {1, 9}, {7, 1}, {8, 8}, {15, 17}, {33, 31}, {50, 64}};
+	static const size_t sizes[][2] = {{1, 1},   {1, 9},   {7, 1},  {8, 8},
+					  {15, 17}, {33, 31}, {50, 64}};
 
 	(void)state;
 	for (int s = NST_JPEG_444; s < NST_JPEG_OTHER; s++)
@@ -435,10 +436,14 @@ static void encoding_refuses_nonsense(void **state)
 	struct nst_buf b = {0};
 
 	(void)state;
-	assert_int_equal(nst_jpeg_encode(codec, pixel, 0, 1, 90, NST_JPEG_444, &b, &err), NST_EINVAL);
-	assert_int_equal(nst_jpeg_encode(codec, pixel, 1, 1, 0, NST_JPEG_444, &b, &err), NST_EINVAL);
-	assert_int_equal(nst_jpeg_encode(codec, pixel, 1, 1, 101, NST_JPEG_444, &b, &err), NST_EINVAL);
-	assert_int_equal(nst_jpeg_encode(codec, pixel, 1, 1, 90, NST_JPEG_OTHER, &b, &err), NST_EINVAL);
+	assert_int_equal(nst_jpeg_encode(codec, pixel, 0, 1, 90, NST_JPEG_444, &b, &err),
+			 NST_EINVAL);
+	assert_int_equal(nst_jpeg_encode(codec, pixel, 1, 1, 0, NST_JPEG_444, &b, &err),
+			 NST_EINVAL);
+	assert_int_equal(nst_jpeg_encode(codec, pixel, 1, 1, 101, NST_JPEG_444, &b, &err),
+			 NST_EINVAL);
+	assert_int_equal(nst_jpeg_encode(codec, pixel, 1, 1, 90, NST_JPEG_OTHER, &b, &err),
+			 NST_EINVAL);
 	assert_int_equal(b.len, 0);
 	nst_buf_release(&b);
 }
@@ -585,8 +590,10 @@ static void samples_are_decoded_upright(void **state)
 	assert_int_equal(turned.h, 24);
 	assert_memory_equal(turned.data, want.data, 3 * 16 * 24);
 
-	assert_int_equal(nst_decode(d, 1, b.data, b.len, 24, 16, 3, 1, 0, &plain, &err), NST_EFORMAT);
-	assert_int_equal(nst_decode(d, 7, b.data, b.len, 16, 24, 3, 1, 0, &plain, &err), NST_EFORMAT);
+	assert_int_equal(nst_decode(d, 1, b.data, b.len, 24, 16, 3, 1, 0, &plain, &err),
+			 NST_EFORMAT);
+	assert_int_equal(nst_decode(d, 7, b.data, b.len, 16, 24, 3, 1, 0, &plain, &err),
+			 NST_EFORMAT);
 	assert_int_equal(nst_decode(d, 0, raw, 12, 2, 2, 3, 1, 0, &plain, &err), 0);
 	assert_memory_equal(plain.data, raw, 12);
 	assert_int_equal(nst_decode(d, 0, raw, 12, 3, 4, 1, 1, 0, &plain, &err), 0);

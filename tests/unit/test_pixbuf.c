@@ -1,5 +1,5 @@
-/* libcore/image/sniff and pixbuf: types by content, pixels of formats small enough to write by hand,
- * and bytes that were cut or changed. */
+/* libcore/image/sniff and pixbuf: types by content, pixels of formats small enough to write by
+ * hand, and bytes that were cut or changed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -162,7 +162,8 @@ static void too_large_a_picture_is_refused_by_its_header(void **state)
 	(void)state;
 	assert_int_equal(decode(pnm, sizeof pnm - 1, &out), NST_ELIMIT);
 	assert_non_null(strstr(err.msg, "PNM has 60000 x 60000 pixels"));
-	assert_int_equal(nst_pixbuf_decode(b.data, b.len, NST_FILE_PNG, 599, &out, &err), NST_ELIMIT);
+	assert_int_equal(nst_pixbuf_decode(b.data, b.len, NST_FILE_PNG, 599, &out, &err),
+			 NST_ELIMIT);
 	assert_null(out.data);
 	assert_int_equal(nst_pixbuf_decode(b.data, b.len, NST_FILE_PNG, 600, &out, &err), 0);
 	nst_buf_release(&b);
@@ -179,8 +180,9 @@ static void what_is_no_picture_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof junk / sizeof *junk; i++)
 		assert_int_equal(decode(junk[i], strlen(junk[i]), &out), NST_EFORMAT);
-	assert_int_equal(nst_pixbuf_decode((const uint8_t *)"\xff\xd8\xff", 3, NST_FILE_JPEG, 0, &out,
-					   &err), NST_EFORMAT);
+	assert_int_equal(
+		nst_pixbuf_decode((const uint8_t *)"\xff\xd8\xff", 3, NST_FILE_JPEG, 0, &out, &err),
+		NST_EFORMAT);
 	nst_pixels_release(&out);
 }
 

@@ -133,8 +133,9 @@ static uint8_t twin_blend(int from, int to, double factor)
 
 static int twin_gray(const uint8_t *p, enum nst_ops_flavour fl)
 {
-	return fl == NST_OPS_PIL ? (19595 * p[0] + 38470 * p[1] + 7471 * p[2] + 32768) / 65536
-				 : (int)((0.2989 * p[0] + 0.587 * p[1] + 0.114 * p[2]) * 255.5 / 255);
+	return fl == NST_OPS_PIL
+		       ? (19595 * p[0] + 38470 * p[1] + 7471 * p[2] + 32768) / 65536
+		       : (int)((0.2989 * p[0] + 0.587 * p[1] + 0.114 * p[2]) * 255.5 / 255);
 }
 
 static void blends_twins(void **state)
@@ -150,11 +151,13 @@ static void blends_twins(void **state)
 			fill(0);
 			nst_op_color(got, H, W, f, (enum nst_ops_flavour)fl);
 			for (size_t i = 0; i < N; i++) {
-				int v = twin_blend(twin_gray(in + i / 3 * 3, (enum nst_ops_flavour)fl),
-						   in[i], f);
+				int v = twin_blend(
+					twin_gray(in + i / 3 * 3, (enum nst_ops_flavour)fl), in[i],
+					f);
 
 				/* The grey level may be cut off on the other side of a whole. */
-				assert_true(abs(got[i] - v) <= (fl == NST_OPS_TF ? ceil(fabs(1 - f)) : 0));
+				assert_true(abs(got[i] - v) <=
+					    (fl == NST_OPS_TF ? ceil(fabs(1 - f)) : 0));
 			}
 			for (size_t i = 0; i < N; i += 3)
 				sum += twin_gray(in + i, NST_OPS_PIL);
@@ -176,10 +179,13 @@ static void blends_twins(void **state)
 						int edge = !y || !x || y == H - 1 || x == W - 1;
 
 						for (int d = 0; d < 9; d++)
-							smooth += pixel(y - 1 + d / 3, x - 1 + d % 3, c);
-						smooth = (smooth + (fl == NST_OPS_PIL ? 6 : 0)) / 13;
+							smooth += pixel(y - 1 + d / 3,
+									x - 1 + d % 3, c);
+						smooth =
+							(smooth + (fl == NST_OPS_PIL ? 6 : 0)) / 13;
 						assert_int_equal(got[3 * (y * W + x) + (long)c],
-								 edge ? at : twin_blend(smooth, at, f));
+								 edge ? at
+								      : twin_blend(smooth, at, f));
 					}
 		}
 }
@@ -209,8 +215,12 @@ static void geometry_twins(void **state)
 						for (size_t c = 0; c < 3; c++)
 							assert_int_equal(
 								got[3 * (y * W + x) + (long)c],
-								pixel(y + (op == 1 ? v * x : op == 3 ? v : 0),
-								      x + (op == 0 ? v * y : op == 2 ? v : 0),
+								pixel(y + (op == 1   ? v * x
+									   : op == 3 ? v
+										     : 0),
+								      x + (op == 0   ? v * y
+									   : op == 2 ? v
+										     : 0),
 								      c));
 			}
 }
@@ -260,7 +270,8 @@ static void rotation_turns_counter_clockwise(void **state)
 
 static void cutout_stays_inside(void **state)
 {
-	static const size_t at[][3] = {{0, 0, 4}, {H - 1, W - 1, 3}, {10, 12, 5}, {3, 3, 0}, {9, 9, 99}};
+	static const size_t at[][3] = {
+		{0, 0, 4}, {H - 1, W - 1, 3}, {10, 12, 5}, {3, 3, 0}, {9, 9, 99}};
 
 	(void)state;
 	for (size_t k = 0; k < 5; k++) {
@@ -334,9 +345,12 @@ static void tf_strengths_are_the_published_ones(void **state)
 		double m = table[r][0];
 
 		for (size_t c = 0; c < 8; c++)
-			assert_true(fabs(nst_ra_strength(&ra, ops[c], m, 1, 224) - table[r][c + 1]) < 1e-9);
-		assert_true(fabs(nst_ra_strength(&small, NST_RA_TRANSLATE_X, m, 1, 32) - 0.4 * m) < 1e-9);
-		assert_true(nst_ra_strength(&small, NST_RA_CUTOUT, m, 1, 32) == floor(0.4 * m + 1e-9));
+			assert_true(fabs(nst_ra_strength(&ra, ops[c], m, 1, 224) -
+					 table[r][c + 1]) < 1e-9);
+		assert_true(fabs(nst_ra_strength(&small, NST_RA_TRANSLATE_X, m, 1, 32) - 0.4 * m) <
+			    1e-9);
+		assert_true(nst_ra_strength(&small, NST_RA_CUTOUT, m, 1, 32) ==
+			    floor(0.4 * m + 1e-9));
 	}
 }
 
@@ -387,12 +401,17 @@ static void option_words_are_read(void **state)
 	assert_true(ra.translate == 4 && ra.cutout == 4);
 	assert_int_equal(nst_randaugment_parse("n2,m27,form=tf", 32, &ra, &err), 0);
 	assert_int_equal(ra.form, NST_RA_TF);
-	assert_int_equal(nst_randaugment_parse("n1,m5,ops=-cutout-shear-x-solarize-add", 32, &ra, &err), 0);
+	assert_int_equal(
+		nst_randaugment_parse("n1,m5,ops=-cutout-shear-x-solarize-add", 32, &ra, &err), 0);
 	assert_int_equal(ra.ops, ((1u << NST_RA_OPS) - 1) &
 			 ~(1u << NST_RA_CUTOUT | 1u << NST_RA_SHEAR_X | 1u << NST_RA_SOLARIZE_ADD));
-	assert_int_equal(nst_randaugment_parse("n3,m7.5,std=0.5,p=.5,translate=10,cutout=6,form=mono,"
-					       "ops=shear-x+solarize+invert", 32, &ra, &err), 0);
-	assert_int_equal(ra.ops, 1u << NST_RA_SHEAR_X | 1u << NST_RA_SOLARIZE | 1u << NST_RA_INVERT);
+	assert_int_equal(
+		nst_randaugment_parse("n3,m7.5,std=0.5,p=.5,translate=10,cutout=6,form=mono,"
+				      "ops=shear-x+solarize+invert",
+				      32, &ra, &err),
+		0);
+	assert_int_equal(ra.ops,
+			 1u << NST_RA_SHEAR_X | 1u << NST_RA_SOLARIZE | 1u << NST_RA_INVERT);
 	assert_int_equal(nst_randaugment_format(&ra, &b, &err), 0);
 	assert_int_equal(nst_randaugment_parse((char *)b.data, 224, &back, &err), 0);
 	assert_int_equal(nst_randaugment_format(&back, &again, &err), 0);
@@ -408,9 +427,25 @@ static void option_words_are_read(void **state)
 static void senseless_words_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "n2", "m9,n2", "m9", "n2,m", "n,m9", "n-1,m9", "n2,m-1", "n2,mnan", "n99,m9",
-		"n2,m9,form=inc", "n2,m9,p=2", "n2,m9,ops=", "n2,m9,ops=twist", "n2,m9,ops=rotate,invert",
-		"n2,m9,ops=rotate-invert", "n2,m9,x=1", "n2,m9,std=-1", "n2,p=1,m9",
+		"",
+		"n2",
+		"m9,n2",
+		"m9",
+		"n2,m",
+		"n,m9",
+		"n-1,m9",
+		"n2,m-1",
+		"n2,mnan",
+		"n99,m9",
+		"n2,m9,form=inc",
+		"n2,m9,p=2",
+		"n2,m9,ops=",
+		"n2,m9,ops=twist",
+		"n2,m9,ops=rotate,invert",
+		"n2,m9,ops=rotate-invert",
+		"n2,m9,x=1",
+		"n2,m9,std=-1",
+		"n2,p=1,m9",
 	};
 	struct nst_randaugment ra;
 
@@ -427,8 +462,9 @@ static void draws_are_fair_and_repeatable(void **state)
 	size_t left = 0, right = 0, inverted = 0, untouched = 0;
 
 	(void)state;
-	assert_int_equal(nst_randaugment_parse("n1,m5,p=0.75,ops=translate-x+invert,translate=4", 32, &ra,
-					       &err), 0);
+	assert_int_equal(nst_randaugment_parse("n1,m5,p=0.75,ops=translate-x+invert,translate=4",
+					       32, &ra, &err),
+			 0);
 	for (uint64_t s = 0; s < 4000; s++) {
 		fill(0);
 		nst_rng_init(&rng, 7, NST_RNG_AUGMENT, 0, s);

@@ -1,6 +1,6 @@
-/* libcore/pixel/resize and libcore/image/preprocess: against a plain twin in double, one level apart
- * at most, and the sizes and offsets of the two ways to crop.  (tests/peers/image_pillow.py compares
- * pixel for pixel with Pillow.) */
+/* libcore/pixel/resize and libcore/image/preprocess: against a plain twin in double, one level
+ * apart at most, and the sizes and offsets of the two ways to crop.  (tests/peers/image_pillow.py
+ * compares pixel for pixel with Pillow.) */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -88,7 +88,8 @@ static void twin(const uint8_t *src, size_t h, size_t w, const struct nst_box *b
 				line[x] = src[3 * (y * w + x) + c];
 			twin_line(f, line, w, (double)b->x0, (double)b->x1, half + y * ow, ow);
 			for (size_t x = 0; x < ow; x++)
-				half[y * ow + x] = fmin(fmax(floor(half[y * ow + x] + 0.5), 0), 255);
+				half[y * ow + x] =
+					fmin(fmax(floor(half[y * ow + x] + 0.5), 0), 255);
 		}
 		for (size_t x = 0; x < ow; x++) {
 			for (size_t y = 0; y < h; y++)
@@ -139,8 +140,9 @@ static void same_size_is_a_copy(void **state)
 	(void)state;
 	assert_non_null(dst);
 	for (int f = NST_BOX; f <= NST_LANCZOS; f++) {
-		assert_int_equal(nst_resize(&resizer, src, 20, 30, NULL, (enum nst_filter)f, dst, 20,
-					    30, &err), 0);
+		assert_int_equal(nst_resize(&resizer, src, 20, 30, NULL, (enum nst_filter)f, dst,
+					    20, 30, &err),
+				 0);
 		assert_memory_equal(src, dst, 3 * 20 * 30);
 	}
 	free(src);
@@ -169,10 +171,13 @@ static void nonsense_is_refused(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_int_equal(nst_resize(&resizer, src, 4, 4, &bad[i], NST_BOX, dst, 4, 4, &err),
 				 NST_EINVAL);
-	assert_int_equal(nst_resize(&resizer, src, 0, 4, NULL, NST_BOX, dst, 4, 4, &err), NST_EINVAL);
-	assert_int_equal(nst_resize(&resizer, src, 4, 4, NULL, NST_BOX, dst, 4, 0, &err), NST_EINVAL);
-	assert_int_equal(nst_resize(&resizer, src, 4, 4, NULL, NST_BOX, dst, 4, (size_t)1 << 40, &err),
-			 NST_ELIMIT);
+	assert_int_equal(nst_resize(&resizer, src, 0, 4, NULL, NST_BOX, dst, 4, 4, &err),
+			 NST_EINVAL);
+	assert_int_equal(nst_resize(&resizer, src, 4, 4, NULL, NST_BOX, dst, 4, 0, &err),
+			 NST_EINVAL);
+	assert_int_equal(
+		nst_resize(&resizer, src, 4, 4, NULL, NST_BOX, dst, 4, (size_t)1 << 40, &err),
+		NST_ELIMIT);
 }
 
 static void filters_have_names(void **state)
@@ -255,19 +260,22 @@ static void croppings_take_what_they_say(void **state)
 	nst_preprocess_init(&p, 20);
 	p.crop = 0.8;
 	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
-	assert_int_equal(nst_resize(&resizer, in.data, 50, 90, &box, NST_BICUBIC, want, 20, 20, &err), 0);
+	assert_int_equal(
+		nst_resize(&resizer, in.data, 50, 90, &box, NST_BICUBIC, want, 20, 20, &err), 0);
 	assert_memory_equal(out, want, sizeof out);
 
 	p.cropping = NST_CROP_SHORTEST;
 	p.crop = 0.5; /* to 40 x 72, then the middle 20 x 20 */
 	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
-	assert_int_equal(nst_resize(&resizer, in.data, 50, 90, NULL, NST_BICUBIC, mid, 40, 72, &err), 0);
+	assert_int_equal(
+		nst_resize(&resizer, in.data, 50, 90, NULL, NST_BICUBIC, mid, 40, 72, &err), 0);
 	for (size_t y = 0; y < 20; y++)
 		assert_memory_equal(out + 60 * y, mid + 3 * ((10 + y) * 72 + 26), 60);
 
 	p.cropping = NST_CROP_WHOLE;
 	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
-	assert_int_equal(nst_resize(&resizer, in.data, 50, 90, NULL, NST_BICUBIC, want, 20, 20, &err), 0);
+	assert_int_equal(
+		nst_resize(&resizer, in.data, 50, 90, NULL, NST_BICUBIC, want, 20, 20, &err), 0);
 	assert_memory_equal(out, want, sizeof out);
 	nst_preprocessor_release(&work);
 	nst_pixels_release(&in);
@@ -300,7 +308,8 @@ static void normalising_is_the_formula(void **state)
 
 		assert_true(fabs((double)out[i] - want) < 1e-6);
 	}
-	assert_true(fabs((double)out[0] + 2.1179) < 1e-4); /* black, as everybody's red channel has it */
+	assert_true(fabs((double)out[0] + 2.1179) <
+		    1e-4); /* black, as everybody's red channel has it */
 }
 
 static void words_come_back(void **state)
@@ -308,11 +317,23 @@ static void words_come_back(void **state)
 	struct nst_preprocess p, q;
 	struct nst_buf b = {0};
 	static const char *const bad[] = {
-		"", "crop=1", "input=32x32", "input=32x16x3", "input=0x0x3", "input=32x32x3 crop=0",
-		"input=32x32x3 crop=1.1", "input=32x32x3 crop=nan", "input=32x32x3 mean=1,2",
-		"input=32x32x3 std=0,1,1", "input=32x32x3 mean=1,2,3,4", "input=32x32x3 shape=1",
-		"input=32x32x3 crop=1 crop=1", "input=32x32x3 interpolation=best", "input=32x32x3 x",
-		"input=32x32x3 input=32x32x3", "input=99999x99999x3",
+		"",
+		"crop=1",
+		"input=32x32",
+		"input=32x16x3",
+		"input=0x0x3",
+		"input=32x32x3 crop=0",
+		"input=32x32x3 crop=1.1",
+		"input=32x32x3 crop=nan",
+		"input=32x32x3 mean=1,2",
+		"input=32x32x3 std=0,1,1",
+		"input=32x32x3 mean=1,2,3,4",
+		"input=32x32x3 shape=1",
+		"input=32x32x3 crop=1 crop=1",
+		"input=32x32x3 interpolation=best",
+		"input=32x32x3 x",
+		"input=32x32x3 input=32x32x3",
+		"input=99999x99999x3",
 	};
 
 	(void)state;
