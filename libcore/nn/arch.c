@@ -10,7 +10,7 @@
 
 #include "libcore/util/num.h"
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words --------------------------------------------------------------------------------- */
 
 static const char *const kind_word[] = { "conv", "mbconv", "basic", "preact", "norm" };
 static const char *const pad_word[] = { "same", "symmetric" };
@@ -44,8 +44,8 @@ struct key {
 };
 
 /* Parse "key=value ..." of one line into the given keys: every one exactly once. */
-static int keys_parse(char *line, const struct key *keys, size_t nkeys, const char *name, size_t lineno,
-		      struct nst_err *err)
+static int keys_parse(char *line, const struct key *keys, size_t nkeys, const char *name,
+		      size_t lineno, struct nst_err *err)
 {
 	unsigned seen = 0;
 	char *save = NULL;
@@ -66,14 +66,17 @@ static int keys_parse(char *line, const struct key *keys, size_t nkeys, const ch
 		}
 		if (!k)
 			return nst_fail(err, NST_EFORMAT,
-					"architecture '%s', line %zu: unknown word '%s'", name, lineno, w);
+					"architecture '%s', line %zu: unknown word '%s'", name,
+					lineno, w);
 		if (seen & 1u << i)
-			return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: '%s' stands twice",
-					name, lineno, w);
+			return nst_fail(err, NST_EFORMAT,
+					"architecture '%s', line %zu: '%s' stands twice", name,
+					lineno, w);
 		seen |= 1u << i;
 		switch (k->type) {
 		case V_SIZE:
-			ok = !nst_parse_int(value, &n) && n >= (int64_t)k->lo && n <= (int64_t)k->hi;
+			ok = !nst_parse_int(value, &n) && n >= (int64_t)k->lo &&
+			     n <= (int64_t)k->hi;
 			if (ok)
 				*k->to_size = (size_t)n;
 			break;
@@ -89,13 +92,14 @@ static int keys_parse(char *line, const struct key *keys, size_t nkeys, const ch
 		}
 		if (!ok)
 			return nst_fail(err, NST_EFORMAT,
-					"architecture '%s', line %zu: '%s' cannot be '%s'", name, lineno, w,
-					value);
+					"architecture '%s', line %zu: '%s' cannot be '%s'", name,
+					lineno, w, value);
 	}
 	for (size_t i = 0; i < nkeys; i++)
 		if (!(seen & 1u << i))
-			return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: '%s' is missing",
-					name, lineno, keys[i].name);
+			return nst_fail(err, NST_EFORMAT,
+					"architecture '%s', line %zu: '%s' is missing", name,
+					lineno, keys[i].name);
 	return 0;
 }
 
@@ -122,7 +126,7 @@ static struct key key_word(const char *name, const char *const *words, size_t n,
 	return k;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines --------------------------------------------------------------------------------- */
 
 static const double below_one = 0.999999;
 
@@ -177,11 +181,12 @@ static int stage_line_parse(char *rest, struct nst_stage *s, const char *name, s
 		return r;
 	/* The kernels form the activation behind a residual again only for relu. */
 	if (s->kind == NST_STAGE_BASIC && act != NST_ACT_RELU)
-		return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: 'basic' needs act=relu", name,
+		return nst_fail(err, NST_EFORMAT,
+				"architecture '%s', line %zu: 'basic' needs act=relu", name,
 				lineno);
 	if (s->k % 2 == 0)
-		return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: 'k' must be odd", name,
-				lineno);
+		return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: 'k' must be odd",
+				name, lineno);
 	s->bn = (int)bn;
 	s->shortcut = (enum nst_shortcut)shortcut;
 	s->act = (enum nst_act)act;
@@ -196,26 +201,29 @@ static int order_check(const struct nst_arch *a, struct nst_err *err)
 	size_t channels = a->nstages ? a->stage[0].channels : 0;
 
 	if (a->nstages == 0 || a->stage[0].kind != NST_STAGE_CONV)
-		return nst_fail(err, NST_EFORMAT, "architecture '%s' does not begin with 'conv'", a->name);
+		return nst_fail(err, NST_EFORMAT, "architecture '%s' does not begin with 'conv'",
+				a->name);
 	for (size_t i = 1; i < a->nstages; i++) {
 		enum nst_stage_kind kind = a->stage[i].kind;
 
 		if (kind == NST_STAGE_CONV || kind == NST_STAGE_NORM) {
 			if (i + 1 != a->nstages)
 				return nst_fail(err, NST_EFORMAT,
-						"architecture '%s', line %zu: '%s' in the middle of the net",
+						"architecture '%s', line %zu: '%s' in the middle "
+						"of the net",
 						a->name, i + 2, kind_word[kind]);
 			continue;
 		}
 		if (block != NST_STAGE_CONV && block != kind)
-			return nst_fail(err, NST_EFORMAT,
-					"architecture '%s', line %zu: '%s' blocks after '%s' blocks",
-					a->name, i + 2, kind_word[kind], kind_word[block]);
+			return nst_fail(
+				err, NST_EFORMAT,
+				"architecture '%s', line %zu: '%s' blocks after '%s' blocks",
+				a->name, i + 2, kind_word[kind], kind_word[block]);
 		if (kind != NST_STAGE_MBCONV && a->stage[i].shortcut == NST_SHORTCUT_PAD &&
 		    a->stage[i].channels < channels)
 			return nst_fail(err, NST_EFORMAT,
-					"architecture '%s', line %zu: shortcut=pad cannot make a block narrower than "
-					"its input",
+					"architecture '%s', line %zu: shortcut=pad cannot make a "
+					"block narrower than its input",
 					a->name, i + 2);
 		channels = a->stage[i].channels;
 		block = kind;
@@ -238,7 +246,8 @@ static int lines_parse(char *text, struct nst_arch *a, struct nst_err *err)
 		lineno++;
 		if (lineno == 1) {
 			if (strcmp(line, "net"))
-				return nst_fail(err, NST_EFORMAT, "architecture '%s' does not begin with 'net'",
+				return nst_fail(err, NST_EFORMAT,
+						"architecture '%s' does not begin with 'net'",
 						a->name);
 			r = net_line_parse(rest, a, err);
 			if (r)
@@ -246,12 +255,14 @@ static int lines_parse(char *text, struct nst_arch *a, struct nst_err *err)
 			continue;
 		}
 		if (a->nstages == NST_ARCH_STAGES)
-			return nst_fail(err, NST_ELIMIT, "architecture '%s' has more than %d stages", a->name,
+			return nst_fail(err, NST_ELIMIT,
+					"architecture '%s' has more than %d stages", a->name,
 					NST_ARCH_STAGES);
 		kind = word_find(kind_word, COUNT(kind_word), line);
 		if (kind < 0)
-			return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: unknown stage '%s'",
-					a->name, lineno, line);
+			return nst_fail(err, NST_EFORMAT,
+					"architecture '%s', line %zu: unknown stage '%s'", a->name,
+					lineno, line);
 		s = &a->stage[a->nstages++];
 		s->kind = (enum nst_stage_kind)kind;
 		r = stage_line_parse(rest, s, a->name, lineno, err);
@@ -269,7 +280,8 @@ int nst_arch_parse(const char *name, const char *text, struct nst_arch *out, str
 
 	memset(out, 0, sizeof(*out));
 	if (name_len >= sizeof(out->name))
-		return nst_fail(err, NST_ELIMIT, "the name of an architecture is longer than %d bytes",
+		return nst_fail(err, NST_ELIMIT,
+				"the name of an architecture is longer than %d bytes",
 				NST_ARCH_NAME - 1);
 	memcpy(out->name, name, name_len + 1);
 	if (len > NST_ARCH_TEXT)
@@ -283,7 +295,7 @@ int nst_arch_parse(const char *name, const char *text, struct nst_arch *out, str
 	return r;
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------------------------- */
 
 /* Append " key=d" with as few digits as give back the same number. */
 static int real_print(struct nst_buf *b, const char *key, double d, struct nst_err *err)
@@ -295,7 +307,8 @@ static int real_print(struct nst_buf *b, const char *key, double d, struct nst_e
 		double back;
 
 		r = nst_buf_printf(b, err, " %s=%.*g", key, digits, d);
-		if (r || (!nst_parse_double((char *)b->data + start + strlen(key) + 2, &back) && back == d))
+		if (r || (!nst_parse_double((char *)b->data + start + strlen(key) + 2, &back) &&
+			  back == d))
 			return r;
 		if (digits < 17)
 			b->len = start;
@@ -346,7 +359,7 @@ int nst_arch_print(const struct nst_arch *a, struct nst_buf *b, struct nst_err *
 	return r;
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 size_t nst_arch_round_channels(size_t channels, double width)
 {
@@ -410,7 +423,8 @@ static int efficientnet_print(const char *name, struct nst_buf *b, struct nst_er
 
 	for (; i < COUNT(mb_scale); i++) {
 		base = strlen(mb_scale[i].name);
-		if (!strncmp(name, mb_scale[i].name, base) && (!name[base] || !strcmp(name + base, "-32")))
+		if (!strncmp(name, mb_scale[i].name, base) &&
+		    (!name[base] || !strcmp(name + base, "-32")))
 			break;
 	}
 	if (i == COUNT(mb_scale))
@@ -423,11 +437,12 @@ static int efficientnet_print(const char *name, struct nst_buf *b, struct nst_er
 			   small ? (size_t)32 : mb_scale[i].size, mb_scale[i].dropout,
 			   nst_arch_round_channels(32, mb_scale[i].width));
 	for (size_t s = 0; !r && s < COUNT(mb_stage); s++)
-		r = nst_buf_printf(b, err, "mbconv k=%zu s=%zu c=%zu n=%zu e=%zu se=0.25 act=swish\n",
-				   mb_stage[s].k, small && (s == 1 || s == 2) ? 1 : mb_stage[s].stride,
-				   nst_arch_round_channels(mb_stage[s].channels, mb_scale[i].width),
-				   nst_arch_round_repeats(mb_stage[s].repeats, mb_scale[i].depth),
-				   mb_stage[s].expand);
+		r = nst_buf_printf(
+			b, err, "mbconv k=%zu s=%zu c=%zu n=%zu e=%zu se=0.25 act=swish\n",
+			mb_stage[s].k, small && (s == 1 || s == 2) ? 1 : mb_stage[s].stride,
+			nst_arch_round_channels(mb_stage[s].channels, mb_scale[i].width),
+			nst_arch_round_repeats(mb_stage[s].repeats, mb_scale[i].depth),
+			mb_stage[s].expand);
 	if (!r)
 		r = nst_buf_printf(b, err, "conv k=1 s=1 c=%zu bn=1 act=swish\n",
 				   nst_arch_round_channels(1280, mb_scale[i].width));
@@ -437,11 +452,12 @@ static int efficientnet_print(const char *name, struct nst_buf *b, struct nst_er
 static int cifar_print(struct nst_buf *b, const char *block, const char *shortcut, size_t repeats,
 		       size_t width, int preact, struct nst_err *err)
 {
-	int r = nst_buf_printf(b, err,
-			       "net size=32 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 "
-			       "drop-path=0\n"
-			       "conv k=3 s=1 c=16 bn=%d act=%s\n",
-			       !preact, preact ? "none" : "relu");
+	int r = nst_buf_printf(
+		b, err,
+		"net size=32 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 "
+		"drop-path=0\n"
+		"conv k=3 s=1 c=16 bn=%d act=%s\n",
+		!preact, preact ? "none" : "relu");
 
 	for (size_t s = 0; !r && s < 3; s++)
 		r = nst_buf_printf(b, err, "%s k=3 s=%d c=%zu n=%zu shortcut=%s act=relu\n", block,
@@ -493,13 +509,15 @@ static int unknown_name(const char *name, struct nst_err *err)
 
 	for (size_t i = 0; listed[i]; i++)
 		if (!r && !strncmp(name, listed[i], 3))
-			r = nst_buf_printf(&near, &ignored, "%s%s", near.len ? ", " : "", listed[i]);
+			r = nst_buf_printf(&near, &ignored, "%s%s", near.len ? ", " : "",
+					   listed[i]);
 	if (near.len && !r)
-		nst_fail(err, NST_EINVAL, "unknown architecture '%s'; near it are %s", name, near.data);
+		nst_fail(err, NST_EINVAL, "unknown architecture '%s'; near it are %s", name,
+			 near.data);
 	else
 		nst_fail(err, NST_EINVAL,
-			 "unknown architecture '%s'; there are efficientnet-b0 to -b7 (with -32 behind for "
-			 "32-pixel images), resnet20 to resnet56 and wrn-DEPTH-WIDTH",
+			 "unknown architecture '%s'; there are efficientnet-b0 to -b7 (with -32 "
+			 "behind for 32-pixel images), resnet20 to resnet56 and wrn-DEPTH-WIDTH",
 			 name);
 	nst_buf_release(&near);
 	return NST_EINVAL;

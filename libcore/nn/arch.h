@@ -6,9 +6,9 @@
  *   basic k=3 s=2 c=32 n=3 shortcut=pad act=relu
  *   basic k=3 s=2 c=64 n=3 shortcut=pad act=relu
  *
- * The first line holds what the whole net shares, every further one is a stage of n blocks, of which
- * only the first has the stride s and changes the number of channels.  After the last stage always
- * come the mean over all pixels, dropout and the dense classifier.
+ * The first line holds what the whole net shares, every further one is a stage of n blocks, of
+ * which only the first has the stride s and changes the number of channels.  After the last stage
+ * always come the mean over all pixels, dropout and the dense classifier.
  *
  *   conv    convolution, batch norm, act       (bn=0: the convolution alone; no n)
  *   mbconv  EfficientNet's block: expand (e times the input; absent for e=1), depthwise, squeeze-
@@ -31,31 +31,37 @@
 #include "libcore/util/mem.h"
 
 enum {
-	NST_ARCH_STAGES = 32,    /* most stages of a spec */
-	NST_ARCH_TEXT = 8192,    /* most bytes of a spec */
-	NST_ARCH_NAME = 40,      /* bytes of a name with its end */
-	NST_ARCH_SIDE = 4096,    /* largest input side */
+	NST_ARCH_STAGES = 32, /* most stages of a spec */
+	NST_ARCH_TEXT = 8192, /* most bytes of a spec */
+	NST_ARCH_NAME = 40,   /* bytes of a name with its end */
+	NST_ARCH_SIDE = 4096, /* largest input side */
 	NST_ARCH_CHANNELS = 65536,
 };
 
-enum nst_stage_kind { NST_STAGE_CONV, NST_STAGE_MBCONV, NST_STAGE_BASIC, NST_STAGE_PREACT,
-		      NST_STAGE_NORM };
+enum nst_stage_kind {
+	NST_STAGE_CONV,
+	NST_STAGE_MBCONV,
+	NST_STAGE_BASIC,
+	NST_STAGE_PREACT,
+	NST_STAGE_NORM
+};
 enum nst_pad { NST_PAD_SAME, NST_PAD_SYMMETRIC };
 enum nst_shortcut { NST_SHORTCUT_PAD, NST_SHORTCUT_CONV };
 
 /* How weights start; biases and beta at 0, gamma and running variance at 1, running mean at 0.
- *   tf: convolutions normal with deviation sqrt(2/(k*k*out)) (out = 1 for depthwise), the classifier
- *       uniform within 1/sqrt(classes)               (google-research/noisystudent, efficientnet)
- *   he: convolutions the same (He et al. 2015a, the backward form, as WideResNet has it), the
+ *
+ *   tf  convolutions normal with deviation sqrt(2/(k*k*out)), out = 1 for depthwise; the
+ *       classifier uniform within 1/sqrt(classes)  (noisystudent efficientnet_model.py)
+ *   he  convolutions the same (the backward form of He et al. 2015, as WideResNet has it); the
  *       classifier uniform within 1/sqrt(inputs) */
 enum nst_init { NST_INIT_TF, NST_INIT_HE };
 
 struct nst_stage {
 	enum nst_stage_kind kind;
 	size_t k, stride, channels, repeats;
-	size_t expand;  /* mbconv */
-	double se;      /* mbconv: 0 = none */
-	int bn;         /* conv */
+	size_t expand;              /* mbconv */
+	double se;                  /* mbconv: 0 = none */
+	int bn;                     /* conv */
 	enum nst_shortcut shortcut; /* basic, preact */
 	enum nst_act act;
 };
@@ -76,20 +82,22 @@ struct nst_arch {
  * 6n+4.  Returns 0, or NST_EINVAL with a sentence that names close names. */
 int nst_arch_find(const char *name, struct nst_arch *out, struct nst_err *err) NST_MUST_CHECK;
 
-/* Names for a listing, in order; NULL behind the last.  The wrn family is listed by its usual members. */
+/* Names for a listing, in order; NULL behind the last.  The wrn family is listed by its usual
+ * members. */
 const char *nst_arch_listed(size_t i);
 
 /* Parse a spec, strictly: unknown, repeated, missing or out-of-range words are errors that name the
  * line.  `name` is what the net is called.  Returns 0, NST_EFORMAT or NST_ELIMIT. */
-int nst_arch_parse(const char *name, const char *text, struct nst_arch *out, struct nst_err *err)
-	NST_MUST_CHECK;
+int nst_arch_parse(const char *name, const char *text, struct nst_arch *out,
+		   struct nst_err *err) NST_MUST_CHECK;
 
 /* Append the spec to b (terminated by a 0 byte that is not counted in b->len); parsing it gives the
  * same arch.  Returns 0 or NST_ENOMEM. */
 int nst_arch_print(const struct nst_arch *a, struct nst_buf *b, struct nst_err *err) NST_MUST_CHECK;
 
 /* Channels and repeats of a scaled EfficientNet (Tan & Le 2019; the published code): channels are
- * rounded to the nearest multiple of 8, never below 90 % of channels * width; repeats are rounded up. */
+ * rounded to the nearest multiple of 8, never below 90 % of channels * width; repeats are rounded
+ * up. */
 size_t nst_arch_round_channels(size_t channels, double width);
 size_t nst_arch_round_repeats(size_t repeats, double depth);
 

@@ -13,7 +13,7 @@ void nst_blas_gemm(int a_transposed, int b_transposed, size_t m, size_t n, size_
 		   const float *b, int accumulate, float *c)
 {
 	cblas_sgemm(CblasRowMajor, a_transposed ? CblasTrans : CblasNoTrans,
-		    b_transposed ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1, a,
-		    (blasint)(a_transposed ? m : k), b, (blasint)(b_transposed ? k : n), accumulate ? 1 : 0,
-		    c, (blasint)n);
+		    b_transposed ? CblasTrans : CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1,
+		    a, (blasint)(a_transposed ? m : k), b, (blasint)(b_transposed ? k : n),
+		    accumulate ? 1 : 0, c, (blasint)n);
 }

@@ -1,16 +1,16 @@
 /* The forward and backward pass of a grain, organised around the cache.
  *
- * Batch statistics need a whole grain before the norm can be applied, everything else works image by
- * image.  So the net is cut into segments that begin at every batch norm, and a segment runs over
- * chunks of a few images that fit the second-level cache:
+ * Batch statistics need a whole grain before the norm can be applied, everything else works image
+ * by image.  So the net is cut into segments that begin at every batch norm, and a segment runs
+ * over chunks of a few images that fit the second-level cache:
  *
  *   forward, segment s:   [apply norm s, activation] -> convolutions -> [partial sums for norm s+1]
  *   backward, segment s:  [norm s+1, pass 2] -> convolutions' gradients -> [norm s, pass 1]
  *
  * A tensor between the operations of one segment is then read while still in cache, tensors that do
  * not outlive their segment exist for one chunk only, and what remains in memory traffic is about
- * half of that of layer after layer.  Chunk sizes follow from shapes alone, so that the order of all
- * sums, and with it every bit of the result, is fixed. */
+ * half of that of layer after layer.  Chunk sizes follow from shapes alone, so that the order of
+ * all sums, and with it every bit of the result, is fixed. */
 #include "libcore/nn/grain.h"
 
 #include <math.h>
@@ -19,9 +19,8 @@
 
 #include "libcore/nn/blas.h"
 #include "libcore/nn/plan.h"
+#include "libcore/nn/shortcut.h"
 #include "libcore/util/rng.h"
-
-#define ROUND16(n) (((n) + 15) / 16 * 16)
 
 /* Working set a chunk may have: half of a second-level cache of 1 MiB; the rest is for weights. */
 enum { CHUNK_BYTES = 512 << 10 };
@@ -40,13 +39,13 @@ struct place {
 /* What the plan knows of an operation beyond struct nst_op. */
 struct op_plan {
 	size_t segment;
-	size_t norm;       /* operation that normalises the output, or NST_NONE */
-	size_t state;      /* offset of its small persistent arrays */
-	int frozen;        /* BN with running statistics */
-	int path;          /* stochastic depth is in use here */
-	int add_in;        /* gradient of `in` is added to what is there */
-	int add_residual;  /* the same for `residual` */
-	int alias_in;      /* gradient of `in` is that of `out`, same memory */
+	size_t norm;      /* operation that normalises the output, or NST_NONE */
+	size_t state;     /* offset of its small persistent arrays */
+	int frozen;       /* BN with running statistics */
+	int path;         /* stochastic depth is in use here */
+	int add_in;       /* gradient of `in` is added to what is there */
+	int add_residual; /* the same for `residual` */
+	int alias_in;     /* gradient of `in` is that of `out`, same memory */
 	int alias_residual;
 };
 
@@ -80,9 +79,9 @@ static size_t floats_of(const struct nst_tensor *t)
 	return t->h * t->w * t->c;
 }
 
-/* ---- small persistent arrays of an operation ----------------------------------------------------- */
+/* ---- small persistent arrays of an operation ----------------------------------------------- */
 
-/* Of a norm: statistics, what they become, gradients; sums in double; factors of stochastic depth. */
+/* Of a norm: statistics, what they become, gradients; sums; factors of stochastic depth. */
 struct norm_state {
 	float *mean, *var, *istd, *scale, *shift, *dgamma, *dbeta;
 	double *sum_a, *sum_b; /* forward: mean and M2 so far; backward: sums of dgamma and dbeta */
@@ -91,20 +90,26 @@ struct norm_state {
 
 static size_t norm_state_floats(size_t c, size_t rows)
 {
-	return 7 * ROUND16(c) + 2 * ROUND16(2 * c) + ROUND16(rows);
+	return 7 * NST_ROUND16(c) + 2 * NST_ROUND16(2 * c) + NST_ROUND16(rows);
 }
 
 static struct norm_state norm_state(float *at, size_t c)
 {
-	size_t step = ROUND16(c);
-	struct norm_state s = { at,	       at + step,     at + 2 * step, at + 3 * step, at + 4 * step,
-				at + 5 * step, at + 6 * step, NULL,	     NULL,	    NULL };
+	size_t step = NST_ROUND16(c);
+	float *sums = at + 7 * step;
 
-	at += 7 * step;
-	s.sum_a = (double *)(void *)at;
-	s.sum_b = (double *)(void *)(at + ROUND16(2 * c));
-	s.path = at + 2 * ROUND16(2 * c);
-	return s;
+	return (struct norm_state){
+		.mean = at,
+		.var = at + step,
+		.istd = at + 2 * step,
+		.scale = at + 3 * step,
+		.shift = at + 4 * step,
+		.dgamma = at + 5 * step,
+		.dbeta = at + 6 * step,
+		.sum_a = (double *)(void *)sums,
+		.sum_b = (double *)(void *)(sums + NST_ROUND16(2 * c)),
+		.path = sums + 2 * NST_ROUND16(2 * c),
+	};
 }
 
 /* Of squeeze-and-excitation, for all rows: pooled input (c), middle before and after its activation
@@ -115,14 +120,14 @@ struct se_state {
 
 static size_t se_state_floats(size_t c, size_t squeeze, size_t rows)
 {
-	return 2 * ROUND16(rows * c) + 2 * ROUND16(rows * squeeze);
+	return 2 * NST_ROUND16(rows * c) + 2 * NST_ROUND16(rows * squeeze);
 }
 
 static struct se_state se_state(float *at, size_t c, size_t squeeze, size_t rows, size_t from)
 {
-	float *before = at + ROUND16(rows * c), *middle = before + ROUND16(rows * squeeze);
+	float *before = at + NST_ROUND16(rows * c), *middle = before + NST_ROUND16(rows * squeeze);
 	struct se_state s = { at + from * c, before + from * squeeze, middle + from * squeeze,
-			      middle + ROUND16(rows * squeeze) + from * c };
+			      middle + NST_ROUND16(rows * squeeze) + from * c };
 
 	return s;
 }
@@ -137,15 +142,15 @@ static size_t state_floats(const struct nst_net *net, const struct nst_op *o, si
 	case NST_OP_SE:
 		return se_state_floats(c, o->squeeze, rows);
 	case NST_OP_ADD:
-		return ROUND16(rows);
+		return NST_ROUND16(rows);
 	case NST_OP_POOL:
-		return ROUND16(rows * c);
+		return NST_ROUND16(rows * c);
 	default:
 		return 0;
 	}
 }
 
-/* ---- planning ----------------------------------------------------------------------------------- */
+/* ---- planning ------------------------------------------------------------------------------ */
 
 /* Lifetimes are counted in segments: forward 0..S-1, backward S..2S-1. */
 struct lifetimes {
@@ -204,8 +209,8 @@ static void cut_segments(struct nst_grain_plan *p)
 				p->op[i].norm = j;
 }
 
-/* The largest power of two of images whose tensors, and the gradients of these, fit CHUNK_BYTES; more
- * when the weights, which are read once a chunk, would otherwise outweigh them. */
+/* The largest power of two of images whose tensors, and the gradients of these, fit CHUNK_BYTES;
+ * more when the weights, which are read once a chunk, would otherwise outweigh them. */
 static size_t chunk_images(const struct nst_grain_plan *p, const struct segment *s)
 {
 	const struct nst_net *net = p->net;
@@ -259,8 +264,8 @@ static void forward_lifetimes(struct lifetimes *l)
 }
 
 /* Pass 1 of a norm: reads the gradient of its output, passes it on to the residual.  Without an
- * activation the two are the same numbers, and the same memory where the residual's is not yet there:
- * later writers add to it, long after pass 2 has read it. */
+ * activation the two are the same numbers, and the same memory where the residual's is not yet
+ * there: later writers add to it, long after pass 2 has read it. */
 static void norm_sums_plan(struct lifetimes *l, size_t i, size_t time)
 {
 	const struct nst_op *o = &l->net->op[i];
@@ -285,11 +290,12 @@ static void gradient_plan(struct lifetimes *l, size_t i, size_t time)
 	touch(&l->span[l->buffer[o->out]], time);
 	switch (o->kind) {
 	case NST_OP_SE:
-		/* Scaled in place: a norm before and a convolution behind are the only neighbours. */
+		/* In place: a norm before and a convolution behind are the only neighbours. */
 		q->alias_in = 1;
 		break;
 	case NST_OP_ADD:
-		/* Shared by both branches; the residual's other writers come after `in` is done with. */
+		/* Shared by both branches; the residual's other writers come after `in` is done
+		 * with. */
 		q->alias_in = l->buffer[o->in] == NST_NONE && !q->path;
 		q->alias_residual = l->buffer[o->residual] == NST_NONE;
 		if (q->alias_residual)
@@ -312,7 +318,7 @@ static void backward_lifetimes(struct lifetimes *l)
 	const struct nst_grain_plan *p = l->p;
 	size_t nseg = p->nsegments;
 
-	/* The loss writes the gradient of the logits while all of the forward pass is still there. */
+	/* The loss writes the gradient of the logits while the forward pass is still there. */
 	gradient_write(l, net->op[net->nops - 1].out, nseg - 1);
 	for (size_t s = nseg; s-- > 0;) {
 		const struct segment *seg = &p->segment[s];
@@ -345,7 +351,8 @@ static int place_all(struct lifetimes *l, struct nst_err *err)
 
 		if (nst_mul_size(s->size, s->first == s->last ? p->segment[segment].chunk : p->rows,
 				 &s->size))
-			return nst_fail(err, NST_ELIMIT, "a grain of %zu rows is too large", p->rows);
+			return nst_fail(err, NST_ELIMIT, "a grain of %zu rows is too large",
+					p->rows);
 	}
 	r = nst_plan(l->span, l->nspans, &p->arena, err);
 	for (size_t t = 0; !r && t < l->net->ntensors; t++) {
@@ -404,22 +411,25 @@ static void plan_scratch(struct nst_grain_plan *p)
 		else if (o->kind == NST_OP_DW)
 			p->kernel_scratch = max_size(p->kernel_scratch, p->k->dw_scratch(&geo));
 		if (o->kind == NST_OP_CONV || o->kind == NST_OP_DW)
-			p->weight_scratch = max_size(p->weight_scratch, net->param[o->param[0]].count);
+			p->weight_scratch =
+				max_size(p->weight_scratch, net->param[o->param[0]].count);
 		if (p->op[i].add_in)
 			p->tensor_scratch =
 				max_size(p->tensor_scratch, chunk * floats_of(&net->tensor[o->in]));
 		if (o->kind == NST_OP_SE)
-			p->tensor_scratch = max_size(p->tensor_scratch, 2 * ROUND16(chunk * c) +
-									       ROUND16(chunk * o->squeeze));
+			p->tensor_scratch = max_size(p->tensor_scratch,
+						     2 * NST_ROUND16(chunk * c) +
+							     NST_ROUND16(chunk * o->squeeze));
 		p->op[i].state = p->state;
 		p->state += state_floats(net, o, p->rows);
 	}
 	/* Partial statistics of two kinds. */
-	p->weight_scratch = max_size(p->weight_scratch, 2 * ROUND16(p->widest));
+	p->weight_scratch = max_size(p->weight_scratch, 2 * NST_ROUND16(p->widest));
 }
 
-int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, size_t rows, int paths,
-		       size_t frozen_blocks, struct nst_grain_plan **out, struct nst_err *err)
+int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, size_t rows,
+		       int paths, size_t frozen_blocks, struct nst_grain_plan **out,
+		       struct nst_err *err)
 {
 	struct nst_grain_plan *p = nst_zalloc(1, sizeof(*p), err);
 
@@ -465,8 +475,9 @@ void nst_grain_plan_free(struct nst_grain_plan *p)
 
 static size_t total_floats(const struct nst_grain_plan *p)
 {
-	return p->arena + p->state + ROUND16(p->kernel_scratch) + ROUND16(p->tensor_scratch) +
-	       ROUND16(p->weight_scratch) + 2 * ROUND16(p->widest);
+	return p->arena + p->state + NST_ROUND16(p->kernel_scratch) +
+	       NST_ROUND16(p->tensor_scratch) + NST_ROUND16(p->weight_scratch) +
+	       2 * NST_ROUND16(p->widest);
 }
 
 size_t nst_grain_plan_bytes(const struct nst_grain_plan *p)
@@ -489,10 +500,10 @@ int nst_grain_new(const struct nst_grain_plan *p, struct nst_grain **out, struct
 	}
 	g->state = g->arena + p->arena;
 	g->kernel_scratch = g->state + p->state;
-	g->tensor_scratch = g->kernel_scratch + ROUND16(p->kernel_scratch);
-	g->weight_scratch = g->tensor_scratch + ROUND16(p->tensor_scratch);
-	g->one = g->weight_scratch + ROUND16(p->weight_scratch);
-	g->zero = g->one + ROUND16(p->widest);
+	g->tensor_scratch = g->kernel_scratch + NST_ROUND16(p->kernel_scratch);
+	g->weight_scratch = g->tensor_scratch + NST_ROUND16(p->tensor_scratch);
+	g->one = g->weight_scratch + NST_ROUND16(p->weight_scratch);
+	g->zero = g->one + NST_ROUND16(p->widest);
 	for (size_t i = 0; i < p->widest; i++) {
 		g->one[i] = 1;
 		g->zero[i] = 0;
@@ -511,7 +522,7 @@ void nst_grain_free(struct nst_grain *g)
 	free(g);
 }
 
-/* ---- access -------------------------------------------------------------------------------------- */
+/* ---- access -------------------------------------------------------------------------------- */
 
 static float *at_place(const struct nst_grain *g, const struct place *places, size_t t, size_t from)
 {
@@ -560,34 +571,42 @@ static float *path_of(const struct nst_grain *g, size_t i)
 	return o->kind == NST_OP_ADD ? state : norm_state(state, p->net->tensor[o->in].c).path;
 }
 
+/* Factor of a block for one row: dropped, or divided by its chance to survive. */
+static float path_factor(struct nst_rng *rng, double keep)
+{
+	if (keep >= 1)
+		return 1;
+	return nst_rng_unit(rng) < keep ? (float)(1 / keep) : 0;
+}
+
+static void dropout_mask(struct nst_rng *rng, double dropout, size_t n, float *mask)
+{
+	float scale = (float)(1 / (1 - dropout));
+
+	for (size_t i = 0; i < n; i++)
+		mask[i] = dropout > 0 && nst_rng_unit(rng) < dropout ? 0 : scale;
+}
+
 void nst_grain_noise(struct nst_grain *g, size_t row, uint64_t seed, uint32_t epoch, uint64_t key,
 		     double dropout, double drop_path)
 {
 	const struct nst_grain_plan *p = g->plan;
 	const struct nst_net *net = p->net;
-	struct nst_rng rng;
+	struct nst_rng path, drop;
 
-	nst_rng_init(&rng, seed, NST_RNG_DROPPATH, epoch, key);
+	nst_rng_init(&path, seed, NST_RNG_DROPPATH, epoch, key);
+	nst_rng_init(&drop, seed, NST_RNG_DROPOUT, epoch, key);
 	for (size_t i = 0; i < net->nops; i++) {
 		const struct nst_op *o = &net->op[i];
-		double keep = 1 - drop_path * (double)o->block / (double)net->nblocks;
+		size_t c = net->tensor[o->out].c;
 
-		if (p->op[i].path)
-			path_of(g, i)[row] = keep >= 1		           ? 1.0f
-					     : nst_rng_unit(&rng) < keep ? (float)(1 / keep)
-									   : 0.0f;
-		if (o->kind == NST_OP_POOL) {
-			size_t c = net->tensor[o->out].c;
-			float *mask = g->state + p->op[i].state + row * c;
-			float scale = (float)(1 / (1 - dropout));
-			struct nst_rng drop;
+		if (p->op[i].path) {
+			double keep = 1 - drop_path * (double)o->block / (double)net->nblocks;
 
-			nst_rng_init(&drop, seed, NST_RNG_DROPOUT, epoch, key);
-			for (size_t j = 0; j < c; j++)
-				mask[j] = dropout <= 0		             ? 1.0f
-					  : nst_rng_unit(&drop) < dropout ? 0.0f
-									    : scale;
+			path_of(g, i)[row] = path_factor(&path, keep);
 		}
+		if (o->kind == NST_OP_POOL)
+			dropout_mask(&drop, dropout, c, g->state + p->op[i].state + row * c);
 	}
 }
 
@@ -637,15 +656,15 @@ static struct nst_bn bn_of(const struct pass *p, size_t i)
 	return s;
 }
 
-/* ---- forward ------------------------------------------------------------------------------------- */
+/* ---- forward ------------------------------------------------------------------------------- */
 
-/* Take the chunk of z into the running mean and sum of squared deviations of norm `i` (Chan, Golub &
- * LeVeque 1979). */
+/* Take the chunk of z into the running mean and sum of squared deviations of norm `i` (Chan, Golub
+ * & LeVeque 1979). */
 static void norm_collect(const struct pass *p, size_t i, const float *z)
 {
 	const struct nst_tensor *t = &p->net->tensor[p->net->op[i].in];
 	struct norm_state s = norm_of(p, i);
-	float *mean = p->g->weight_scratch, *var = mean + ROUND16(t->c);
+	float *mean = p->g->weight_scratch, *var = mean + NST_ROUND16(t->c);
 	double before = (double)(p->from * t->h * t->w), rows = (double)(p->m * t->h * t->w);
 
 	p->k->bn_stats(p->m * t->h * t->w, t->c, z, mean, var);
@@ -684,7 +703,8 @@ static void se_forward(const struct pass *p, size_t i, const float *x, float *y)
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
 	size_t c = t->c, sq = o->squeeze;
-	struct se_state s = se_state(p->g->state + p->plan->op[i].state, c, sq, p->plan->rows, p->from);
+	struct se_state s =
+		se_state(p->g->state + p->plan->op[i].state, c, sq, p->plan->rows, p->from);
 
 	p->k->mean_pool(p->m, t->h * t->w, c, x, s.pooled);
 	p->k->gemm(p->m, sq, c, s.pooled, c, 1, nst_pack_forward(p->pack, i, 0), param_of(p, o, 1),
@@ -693,16 +713,6 @@ static void se_forward(const struct pass *p, size_t i, const float *x, float *y)
 	p->k->gemm(p->m, c, sq, s.middle, sq, 1, nst_pack_forward(p->pack, i, 1), param_of(p, o, 3),
 		   NST_ACT_SIGMOID, 0, s.factor, c);
 	p->k->scale_channels(p->m, t->h * t->w, c, x, s.factor, y);
-}
-
-static void shortcut_forward(const struct nst_conv *g, const float *x, float *y)
-{
-	memset(y, 0, g->n * g->ho * g->wo * g->cout * sizeof(*y));
-	for (size_t n = 0; n < g->n; n++)
-		for (size_t i = 0; i < g->ho; i++)
-			for (size_t j = 0; j < g->wo; j++, y += g->cout)
-				memcpy(y, x + ((n * g->h + i * g->stride) * g->w + j * g->stride) * g->cin,
-				       g->cin * sizeof(*y));
 }
 
 static void multiply(size_t n, const float *x, float *y)
@@ -725,7 +735,8 @@ static void op_forward(const struct pass *p, size_t i)
 
 	switch (o->kind) {
 	case NST_OP_CONV:
-		p->k->conv_forward(&geo, x, nst_pack_forward(p->pack, i, 0), NULL, NST_ACT_NONE, y, scratch);
+		p->k->conv_forward(&geo, x, nst_pack_forward(p->pack, i, 0), NULL, NST_ACT_NONE, y,
+				   scratch);
 		break;
 	case NST_OP_DW:
 		p->k->dw_forward(&geo, x, param_of(p, o, 0), NULL, NST_ACT_NONE, y, scratch);
@@ -739,7 +750,7 @@ static void op_forward(const struct pass *p, size_t i)
 		se_forward(p, i, x, y);
 		break;
 	case NST_OP_SHORTCUT:
-		shortcut_forward(&geo, x, y);
+		nst_shortcut_forward(&geo, x, y);
 		break;
 	case NST_OP_ADD:
 		bn = bn_of(p, i);
@@ -750,8 +761,9 @@ static void op_forward(const struct pass *p, size_t i)
 		multiply(p->m * in->c, p->g->state + p->plan->op[i].state + p->from * in->c, y);
 		break;
 	case NST_OP_DENSE:
-		p->k->gemm(p->m, p->net->classes, in->c, x, in->c, 1, nst_pack_forward(p->pack, i, 0),
-			   param_of(p, o, 1), NST_ACT_NONE, 0, y, p->net->classes);
+		p->k->gemm(p->m, p->net->classes, in->c, x, in->c, 1,
+			   nst_pack_forward(p->pack, i, 0), param_of(p, o, 1), NST_ACT_NONE, 0, y,
+			   p->net->classes);
 		break;
 	}
 	if (norm != NST_NONE && !p->plan->op[norm].frozen)
@@ -764,7 +776,8 @@ static void next_chunk(struct pass *p, const struct segment *s, size_t from)
 	p->m = p->n - from < s->chunk ? p->n - from : s->chunk;
 }
 
-void nst_grain_forward(struct nst_grain *g, size_t n, const float *params, const struct nst_pack *pack)
+void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
+		       const struct nst_pack *pack)
 {
 	const struct nst_grain_plan *plan = g->plan;
 	struct pass p = { g, plan, plan->net, plan->k, pack, params, NULL, n, 0, 0 };
@@ -782,7 +795,7 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params, const
 	}
 }
 
-/* ---- backward ------------------------------------------------------------------------------------ */
+/* ---- backward ------------------------------------------------------------------------------ */
 
 /* Pass 1 of norm `i`: its two sums, and the gradient of the residual. */
 static void norm_sums(const struct pass *p, size_t i)
@@ -792,7 +805,7 @@ static void norm_sums(const struct pass *p, size_t i)
 	size_t channels = p->net->tensor[o->in].c;
 	struct nst_bn bn = bn_of(p, i);
 	struct norm_state s = norm_of(p, i);
-	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + ROUND16(channels), *dres = NULL;
+	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(channels), *dres = NULL;
 
 	if (o->residual != NST_NONE && !q->alias_residual)
 		dres = grad_at(p->g, o->residual, p->from);
@@ -834,7 +847,7 @@ static void norm_data(const struct pass *p, size_t i)
 	struct nst_bn bn = bn_of(p, i);
 	struct norm_state s = norm_of(p, i);
 	float part = (float)((double)p->m / (double)p->n);
-	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + ROUND16(t->c);
+	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
 	float *dx = grad_at(p->g, o->in, p->from), *dz = q->add_in ? p->g->tensor_scratch : dx;
 	const float *dy = grad_at(p->g, o->out, p->from), *y = act_at(p->g, o->out, p->from);
 	const float *z = act_at(p->g, o->in, p->from);
@@ -875,8 +888,8 @@ static void conv_backward(const struct pass *p, size_t i)
 	if (o->kind == NST_OP_CONV && nst_conv_pointwise(&geo)) {
 		nst_blas_gemm(1, 0, geo.cin, geo.cout, pixels, x, dy, p->from > 0, dw);
 		if (o->in != 0)
-			nst_blas_gemm(0, 1, pixels, geo.cin, geo.cout, dy, param_of(p, o, 0), q->add_in,
-				      grad_at(p->g, o->in, p->from));
+			nst_blas_gemm(0, 1, pixels, geo.cin, geo.cout, dy, param_of(p, o, 0),
+				      q->add_in, grad_at(p->g, o->in, p->from));
 		return;
 	}
 	part = p->from ? p->g->weight_scratch : dw;
@@ -903,9 +916,10 @@ static void se_backward(const struct pass *p, size_t i)
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
 	size_t c = t->c, sq = o->squeeze, pixels = t->h * t->w;
-	struct se_state s = se_state(p->g->state + p->plan->op[i].state, c, sq, p->plan->rows, p->from);
-	float *dfactor = p->g->tensor_scratch, *dpooled = dfactor + ROUND16(p->m * c);
-	float *dmiddle = dpooled + ROUND16(p->m * c);
+	struct se_state s =
+		se_state(p->g->state + p->plan->op[i].state, c, sq, p->plan->rows, p->from);
+	float *dfactor = p->g->tensor_scratch, *dpooled = dfactor + NST_ROUND16(p->m * c);
+	float *dmiddle = dpooled + NST_ROUND16(p->m * c);
 	float *dx = grad_at(p->g, o->in, p->from);
 	int more = p->from > 0;
 
@@ -921,20 +935,6 @@ static void se_backward(const struct pass *p, size_t i)
 	column_sums(p->m, sq, dmiddle, more, param_grad(p, o, 1));
 	nst_blas_gemm(0, 1, p->m, c, sq, dmiddle, param_of(p, o, 0), 0, dpooled);
 	p->k->mean_pool_grad(p->m, pixels, c, dpooled, 1, dx);
-}
-
-static void shortcut_backward(const struct nst_conv *g, const float *dy, int accumulate, float *dx)
-{
-	if (!accumulate)
-		memset(dx, 0, g->n * g->h * g->w * g->cin * sizeof(*dx));
-	for (size_t n = 0; n < g->n; n++)
-		for (size_t i = 0; i < g->ho; i++)
-			for (size_t j = 0; j < g->wo; j++, dy += g->cout) {
-				float *to = dx + ((n * g->h + i * g->stride) * g->w + j * g->stride) * g->cin;
-
-				for (size_t c = 0; c < g->cin; c++)
-					to[c] += dy[c];
-			}
 }
 
 static void add_backward(const struct pass *p, size_t i)
@@ -976,7 +976,7 @@ static void op_backward(const struct pass *p, size_t i)
 		se_backward(p, i);
 		break;
 	case NST_OP_SHORTCUT:
-		shortcut_backward(&geo, dy, q->add_in, grad_at(p->g, o->in, p->from));
+		nst_shortcut_backward(&geo, dy, q->add_in, grad_at(p->g, o->in, p->from));
 		break;
 	case NST_OP_ADD:
 		add_backward(p, i);
@@ -996,8 +996,8 @@ static void op_backward(const struct pass *p, size_t i)
 	}
 }
 
-void nst_grain_backward(struct nst_grain *g, size_t n, const float *params, const struct nst_pack *pack,
-			double share, float *grad)
+void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
+			const struct nst_pack *pack, double share, float *grad)
 {
 	const struct nst_grain_plan *plan = g->plan;
 	struct pass p = { g, plan, plan->net, plan->k, pack, params, grad, n, 0, 0 };

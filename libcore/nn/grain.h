@@ -1,5 +1,5 @@
-/* One grain of a training batch: forward with its own batch statistics, backward to gradients of all
- * parameters, in one worker's memory.  Used by trainer.c and by tests. */
+/* One grain of a training batch: forward with its own batch statistics, backward to gradients of
+ * all parameters, in one worker's memory.  Used by trainer.c and by tests. */
 #ifndef NST_NN_GRAIN_H
 #define NST_NN_GRAIN_H
 
@@ -9,12 +9,12 @@
 /* What all workers share: where every activation and gradient lies. */
 struct nst_grain_plan;
 
-/* Plan for grains of up to `rows` rows.  paths: whether stochastic depth will be used.  Batch norm in
- * blocks below frozen_blocks (the stem counts with block 0; SIZE_MAX: everywhere) works with its
+/* Plan for grains of up to `rows` rows.  paths: whether stochastic depth will be used.  Batch norm
+ * in blocks below frozen_blocks (the stem counts with block 0; SIZE_MAX: everywhere) works with its
  * running statistics, as in inference.  net must outlive the plan. */
-int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, size_t rows, int paths,
-		       size_t frozen_blocks, struct nst_grain_plan **out, struct nst_err *err)
-	NST_MUST_CHECK;
+int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, size_t rows,
+		       int paths, size_t frozen_blocks, struct nst_grain_plan **out,
+		       struct nst_err *err) NST_MUST_CHECK;
 void nst_grain_plan_free(struct nst_grain_plan *p);
 
 /* Bytes of one nst_grain. */
@@ -22,8 +22,8 @@ size_t nst_grain_plan_bytes(const struct nst_grain_plan *p);
 
 struct nst_grain;
 
-int nst_grain_new(const struct nst_grain_plan *p, struct nst_grain **out, struct nst_err *err)
-	NST_MUST_CHECK;
+int nst_grain_new(const struct nst_grain_plan *p, struct nst_grain **out,
+		  struct nst_err *err) NST_MUST_CHECK;
 void nst_grain_free(struct nst_grain *g);
 
 /* Where the caller writes the images (rows,size,size,3), reads the logits (rows,classes) after
@@ -38,12 +38,14 @@ void nst_grain_noise(struct nst_grain *g, size_t row, uint64_t seed, uint32_t ep
 		     double dropout, double drop_path);
 
 /* Logits of rows [0,n). */
-void nst_grain_forward(struct nst_grain *g, size_t n, const float *params, const struct nst_pack *pack);
+void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
+		       const struct nst_pack *pack);
 
-/* Gradients of all trained parameters into grad (flat vector, overwritten; gaps are left alone), and
- * in the places of running mean and variance the statistics of this grain (biased variance) times
- * `share`; frozen norms put their running statistics there.  Needs the forward pass just done. */
-void nst_grain_backward(struct nst_grain *g, size_t n, const float *params, const struct nst_pack *pack,
-			double share, float *grad);
+/* Gradients of all trained parameters into grad (flat vector, overwritten; gaps are left alone),
+ * and in the places of running mean and variance the statistics of this grain (biased variance)
+ * times `share`; frozen norms put their running statistics there.  Needs the forward pass just
+ * done. */
+void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
+			const struct nst_pack *pack, double share, float *grad);
 
 #endif

@@ -13,8 +13,7 @@
 
 #include "libcore/nn/pack.h"
 #include "libcore/nn/plan.h"
-
-#define ROUND16(n) (((n) + 15) / 16 * 16)
+#include "libcore/nn/shortcut.h"
 
 enum {
 	GROUP_BYTES = 768 << 10, /* activations of a group */
@@ -26,7 +25,8 @@ struct step {
 	const struct nst_op *op;
 	enum nst_act act;
 	size_t residual, out;
-	size_t weight, bias; /* offsets in data: packed weights and bias; of a norm scale and shift */
+	size_t weight,
+		bias; /* offsets in data: packed weights and bias; of a norm scale and shift */
 	size_t weight2, bias2; /* of squeeze-and-excitation */
 };
 
@@ -42,10 +42,10 @@ struct nst_infer {
 	struct nst_pool *pool;
 	size_t nsteps, group;
 	struct step *step;
-	float *data;     /* folded and packed weights */
-	size_t *offset;  /* in the arena, by tensor; of one group */
+	float *data;    /* folded and packed weights */
+	size_t *offset; /* in the arena, by tensor; of one group */
 	size_t arena, kernel_scratch, small_scratch;
-	float **memory;  /* of each worker */
+	float **memory;          /* of each worker */
 	struct failure *failure; /* of each worker */
 	/* Of the run under way. */
 	size_t n, per_task;
@@ -65,7 +65,7 @@ static size_t max_size(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* ---- steps and their weights ---------------------------------------------------------------------- */
+/* ---- steps and their weights --------------------------------------------------------------- */
 
 /* The norm to fold into operation i: the one that reads its output, if that is a convolution's. */
 static const struct nst_op *norm_behind(const struct nst_net *net, size_t i)
@@ -114,7 +114,7 @@ static size_t take(size_t *end, size_t floats)
 {
 	size_t at = *end;
 
-	*end += ROUND16(floats);
+	*end += NST_ROUND16(floats);
 	return at;
 }
 
@@ -198,15 +198,16 @@ static const struct nst_op *norm_of(const struct nst_net *net, const struct nst_
 	return norm_behind(net, (size_t)(conv - net->op));
 }
 
-/* Weights of a convolution times the scale of its norm, the norm's shift as bias.  `folded` has room
- * for the largest weight and two rows of channels. */
-static void conv_prepare(struct nst_infer *inf, const struct step *s, const float *params, float *folded)
+/* Weights of a convolution times the scale of its norm, the norm's shift as bias.  `folded` has
+ * room for the largest weight and two rows of channels. */
+static void conv_prepare(struct nst_infer *inf, const struct step *s, const float *params,
+			 float *folded)
 {
 	const struct nst_net *net = inf->net;
 	const struct nst_param *p = &net->param[s->op->param[0]];
 	const struct nst_op *norm = norm_of(net, s->op);
 	size_t c = s->op->geo.cout;
-	float *scale = folded + ROUND16(p->count), *bias = inf->data + s->bias;
+	float *scale = folded + NST_ROUND16(p->count), *bias = inf->data + s->bias;
 	const float *w = params + p->offset;
 
 	fill_identity(c, scale, bias);
@@ -222,8 +223,8 @@ static void conv_prepare(struct nst_infer *inf, const struct step *s, const floa
 		fill_identity(c, inf->data + s->weight2, inf->data + s->bias2);
 }
 
-static void dense_prepare(struct nst_infer *inf, const struct nst_op *o, int which, const float *params,
-			  size_t weight, size_t bias)
+static void dense_prepare(struct nst_infer *inf, const struct nst_op *o, int which,
+			  const float *params, size_t weight, size_t bias)
 {
 	const struct nst_param *w = &inf->net->param[o->param[which]];
 	const struct nst_param *b = &inf->net->param[o->param[which + 1]];
@@ -242,7 +243,7 @@ static int weights_prepare(struct nst_infer *inf, const float *params, struct ns
 		largest = max_size(largest, net->param[i].count);
 	for (size_t t = 0; t < net->ntensors; t++)
 		widest = max_size(widest, net->tensor[t].c);
-	folded = nst_alloc_aligned(ROUND16(largest) + ROUND16(widest), sizeof(float), err);
+	folded = nst_alloc_aligned(NST_ROUND16(largest) + NST_ROUND16(widest), sizeof(float), err);
 	if (!folded)
 		return err->code;
 	for (size_t i = 0; i < inf->nsteps; i++) {
@@ -257,7 +258,8 @@ static int weights_prepare(struct nst_infer *inf, const float *params, struct ns
 			norm_fold(net, s->op, params, inf->data + s->weight, inf->data + s->bias);
 			break;
 		case NST_OP_ADD:
-			fill_identity(net->tensor[s->out].c, inf->data + s->weight, inf->data + s->bias);
+			fill_identity(net->tensor[s->out].c, inf->data + s->weight,
+				      inf->data + s->bias);
 			break;
 		case NST_OP_SE:
 			dense_prepare(inf, s->op, 0, params, s->weight, s->bias);
@@ -275,7 +277,7 @@ static int weights_prepare(struct nst_infer *inf, const float *params, struct ns
 	return 0;
 }
 
-/* ---- memory of a worker ---------------------------------------------------------------------------- */
+/* ---- memory of a worker -------------------------------------------------------------------- */
 
 static void touch(struct nst_span *s, size_t time)
 {
@@ -324,16 +326,18 @@ static void scratch_plan(struct nst_infer *inf)
 
 		geo.n = inf->group;
 		if (o->kind == NST_OP_CONV)
-			inf->kernel_scratch = max_size(inf->kernel_scratch, inf->k->conv_scratch(&geo));
+			inf->kernel_scratch =
+				max_size(inf->kernel_scratch, inf->k->conv_scratch(&geo));
 		else if (o->kind == NST_OP_DW)
-			inf->kernel_scratch = max_size(inf->kernel_scratch, inf->k->dw_scratch(&geo));
+			inf->kernel_scratch =
+				max_size(inf->kernel_scratch, inf->k->dw_scratch(&geo));
 		else if (o->kind == NST_OP_SE)
 			inf->small_scratch =
 				max_size(inf->small_scratch,
-					 2 * ROUND16(inf->group * inf->net->tensor[o->in].c) +
-						 ROUND16(inf->group * o->squeeze));
+					 2 * NST_ROUND16(inf->group * inf->net->tensor[o->in].c) +
+						 NST_ROUND16(inf->group * o->squeeze));
 	}
-	inf->kernel_scratch = ROUND16(inf->kernel_scratch);
+	inf->kernel_scratch = NST_ROUND16(inf->kernel_scratch);
 }
 
 static int memory_plan(struct nst_infer *inf, struct nst_err *err)
@@ -344,15 +348,16 @@ static int memory_plan(struct nst_infer *inf, struct nst_err *err)
 	if (r)
 		return r;
 	inf->group = 1;
-	while (inf->group < GROUP_MOST && 2 * inf->group * inf->arena * sizeof(float) <= GROUP_BYTES)
+	while (inf->group < GROUP_MOST &&
+	       2 * inf->group * inf->arena * sizeof(float) <= GROUP_BYTES)
 		inf->group *= 2;
 	r = arena_plan(inf, inf->group, err);
 	if (r)
 		return r;
 	scratch_plan(inf);
 	for (unsigned w = 0; w < threads; w++) {
-		inf->memory[w] = nst_alloc_aligned(inf->arena + inf->kernel_scratch + inf->small_scratch,
-						   sizeof(float), err);
+		inf->memory[w] = nst_alloc_aligned(
+			inf->arena + inf->kernel_scratch + inf->small_scratch, sizeof(float), err);
 		if (!inf->memory[w])
 			return err->code;
 	}
@@ -417,28 +422,19 @@ void nst_infer_free(struct nst_infer *inf)
 	free(inf);
 }
 
-/* ---- running ---------------------------------------------------------------------------------------- */
-
-static void shortcut_run(const struct nst_conv *g, const float *x, float *y)
-{
-	memset(y, 0, g->n * g->ho * g->wo * g->cout * sizeof(*y));
-	for (size_t n = 0; n < g->n; n++)
-		for (size_t i = 0; i < g->ho; i++)
-			for (size_t j = 0; j < g->wo; j++, y += g->cout)
-				memcpy(y, x + ((n * g->h + i * g->stride) * g->w + j * g->stride) * g->cin,
-				       g->cin * sizeof(*y));
-}
+/* ---- running ------------------------------------------------------------------------------- */
 
 static void se_run(const struct nst_infer *inf, const struct step *s, size_t n, const float *x,
 		   float *small, float *y)
 {
 	const struct nst_tensor *t = &inf->net->tensor[s->op->in];
 	size_t c = t->c, sq = s->op->squeeze;
-	float *pooled = small, *factor = pooled + ROUND16(n * c), *middle = factor + ROUND16(n * c);
+	float *pooled = small, *factor = pooled + NST_ROUND16(n * c),
+	      *middle = factor + NST_ROUND16(n * c);
 
 	inf->k->mean_pool(n, t->h * t->w, c, x, pooled);
-	inf->k->gemm(n, sq, c, pooled, c, 1, inf->data + s->weight, inf->data + s->bias, s->op->act, 0,
-		     middle, sq);
+	inf->k->gemm(n, sq, c, pooled, c, 1, inf->data + s->weight, inf->data + s->bias, s->op->act,
+		     0, middle, sq);
 	inf->k->gemm(n, c, sq, middle, sq, 1, inf->data + s->weight2, inf->data + s->bias2,
 		     NST_ACT_SIGMOID, 0, factor, c);
 	inf->k->scale_channels(n, t->h * t->w, c, x, factor, y);
@@ -473,21 +469,23 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t n
 		se_run(inf, s, n, x, small, y);
 		break;
 	case NST_OP_SHORTCUT:
-		shortcut_run(&geo, x, y);
+		nst_shortcut_forward(&geo, x, y);
 		break;
 	case NST_OP_POOL:
 		inf->k->mean_pool(n, in->h * in->w, in->c, x, y);
 		break;
 	case NST_OP_DENSE:
-		inf->k->gemm(n, inf->net->classes, in->c, x, in->c, 1, weight, bias, NST_ACT_NONE, 0, y,
-			     inf->net->classes);
+		inf->k->gemm(n, inf->net->classes, in->c, x, in->c, 1, weight, bias, NST_ACT_NONE,
+			     0, y, inf->net->classes);
 		break;
 	}
 	if (residual)
-		inf->k->bn_forward(&norm, y, inf->data + s->weight2, inf->data + s->bias2, residual, y);
+		inf->k->bn_forward(&norm, y, inf->data + s->weight2, inf->data + s->bias2, residual,
+				   y);
 }
 
-static void note_failure(struct nst_infer *inf, unsigned worker, size_t row, const struct nst_err *err)
+static void note_failure(struct nst_infer *inf, unsigned worker, size_t row,
+			 const struct nst_err *err)
 {
 	struct failure *f = &inf->failure[worker];
 	size_t lowest = atomic_load(&inf->lowest);
@@ -509,11 +507,12 @@ static void group_run(void *ctx, size_t task, unsigned worker)
 	float *memory = inf->memory[worker];
 	struct nst_err err = { 0 };
 
-	/* Rows below the lowest failure are still tried, so the sentence is that of the first row. */
+	/* Rows below the lowest failure are still tried: the sentence is that of the first. */
 	if (from >= atomic_load(&inf->lowest))
 		return;
 	for (size_t i = 0; i < n; i++) {
-		if (inf->load(inf->ctx, from + i, worker, memory + inf->offset[0] + i * image, &err)) {
+		if (inf->load(inf->ctx, from + i, worker, memory + inf->offset[0] + i * image,
+			      &err)) {
 			note_failure(inf, worker, from + i, &err);
 			return;
 		}

@@ -15,7 +15,8 @@ static void expand_class(int32_t class, size_t k, double smoothing, float *out)
 static int check_sum(double sum, struct nst_err *err)
 {
 	if (!(fabs(sum - 1) <= 1e-2))
-		return nst_fail(err, NST_EINVAL, "the probabilities of a target add up to %g instead of 1", sum);
+		return nst_fail(err, NST_EINVAL,
+				"the probabilities of a target add up to %g instead of 1", sum);
 	return 0;
 }
 
@@ -46,7 +47,8 @@ static int expand_top(const struct nst_target *t, size_t k, float *out, struct n
 		return nst_fail(err, NST_EINVAL, "a target names %zu of %zu classes", t->ntop, k);
 	for (size_t i = 0; i < t->ntop; i++) {
 		if (t->top[i] < 0 || (size_t)t->top[i] >= k)
-			return nst_fail(err, NST_EINVAL, "a target names class %d of %zu", (int)t->top[i], k);
+			return nst_fail(err, NST_EINVAL, "a target names class %d of %zu",
+					(int)t->top[i], k);
 		if (!(t->soft[i] >= 0) || !isfinite(t->soft[i]))
 			return bad_probability(t->soft[i], err);
 		sum += t->soft[i];
@@ -85,7 +87,8 @@ int nst_target_expand(const struct nst_target *t, size_t k, double smoothing, do
 
 	if (!t->soft) {
 		if (t->class < 0 || (size_t)t->class >= k)
-			return nst_fail(err, NST_EINVAL, "a target names class %d of %zu", (int)t->class, k);
+			return nst_fail(err, NST_EINVAL, "a target names class %d of %zu",
+					(int)t->class, k);
 		expand_class(t->class, k, smoothing, out);
 		return 0;
 	}
@@ -109,7 +112,8 @@ static double exp_sum(size_t k, const float *logits, double *largest)
 	return sum;
 }
 
-double nst_cross_entropy(size_t k, const float *logits, const float *target, double weight, float *grad)
+double nst_cross_entropy(size_t k, const float *logits, const float *target, double weight,
+			 float *grad)
 {
 	double top, sum = exp_sum(k, logits, &top), log_sum = log(sum), loss = 0;
 

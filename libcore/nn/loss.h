@@ -36,7 +36,7 @@ double nst_cross_entropy(size_t k, const float *logits, const float *target, dou
  * U is further multiplied by pseudo_weight. */
 enum nst_loss_form { NST_LOSS_CONCAT, NST_LOSS_ALG1, NST_LOSS_CODE };
 
-/* Weights to give each labeled and each pseudo row so that sum(weight * row loss) is the form.  With
+/* Weights to give each labeled and each pseudo row so that sum(weight * row loss) is the form. With
  * only one kind of rows all forms are their mean (times pseudo_weight for pseudo rows). */
 void nst_loss_weights(enum nst_loss_form form, size_t labeled, size_t pseudo, double pseudo_weight,
 		      double *labeled_row, double *pseudo_row);

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/nn/plan.h"
 #include "libcore/util/rng.h"
 
-/* Everything in the flat vector starts on one vector of 16 floats, so that kernels may load aligned. */
-#define ROUND16(n) (((n) + 15) / 16 * 16)
-
+/* Everything in the flat vector starts on one vector of 16 floats, so that kernels may load
+ * aligned. */
 struct builder {
 	struct nst_net *net;
 	size_t op_cap, tensor_cap, param_cap;
@@ -60,8 +60,8 @@ static size_t tensor_add(struct builder *b, size_t h, size_t w, size_t c)
 		return 0;
 	/* Bounded so that no later product of a tensor, a grain and sizeof(float) overflows. */
 	if (nst_mul_size(h * w, c, &floats) || floats > (size_t)1 << 40) {
-		nst_fail(b->err, NST_ELIMIT, "architecture '%s' is too large at %zu pixels", net->arch.name,
-			 net->size);
+		nst_fail(b->err, NST_ELIMIT, "architecture '%s' is too large at %zu pixels",
+			 net->arch.name, net->size);
 		fail_once(b);
 		return 0;
 	}
@@ -99,8 +99,9 @@ static size_t param_add(struct builder *b, const char *name, const char *suffix,
 	for (size_t i = 0; i < 4 && dim[i]; i++) {
 		p->shape[p->rank++] = dim[i];
 		if (nst_mul_size(p->count, dim[i], &p->count) || p->count > (size_t)1 << 36) {
-			nst_fail(b->err, NST_ELIMIT, "parameter '%s' of architecture '%s' is too large",
-				 p->name, net->arch.name);
+			nst_fail(b->err, NST_ELIMIT,
+				 "parameter '%s' of architecture '%s' is too large", p->name,
+				 net->arch.name);
 			fail_once(b);
 			return 0;
 		}
@@ -126,7 +127,7 @@ static struct nst_op *op_add(struct builder *b, enum nst_op_kind kind, size_t in
 	return o;
 }
 
-/* ---- layers: each returns the tensor it makes -------------------------------------------------- */
+/* ---- layers: each returns the tensor it makes ---------------------------------------------- */
 
 static struct nst_tensor shape_of(const struct builder *b, size_t t)
 {
@@ -136,7 +137,8 @@ static struct nst_tensor shape_of(const struct builder *b, size_t t)
 }
 
 /* Geometry of a window; TensorFlow's SAME gives the odd cell to the far side. */
-static struct nst_conv geometry(const struct builder *b, size_t in, size_t k, size_t stride, size_t cout)
+static struct nst_conv geometry(const struct builder *b, size_t in, size_t k, size_t stride,
+				size_t cout)
 {
 	struct nst_tensor t = shape_of(b, in);
 	struct nst_conv g = { 0 };
@@ -187,8 +189,8 @@ static size_t dw_add(struct builder *b, size_t in, const char *name, size_t k, s
 	return out;
 }
 
-static size_t bn_add(struct builder *b, size_t in, const char *name, enum nst_act act, size_t residual,
-		     int path)
+static size_t bn_add(struct builder *b, size_t in, const char *name, enum nst_act act,
+		     size_t residual, int path)
 {
 	struct nst_tensor t = shape_of(b, in);
 	size_t gamma = param_add(b, name, ".weight", NST_PARAM_GAMMA, t.c, 0, 0, 0);
@@ -238,7 +240,7 @@ static size_t shortcut_add(struct builder *b, size_t in, size_t stride, size_t c
 	return out;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
 static size_t mbconv_add(struct builder *b, size_t x, const struct nst_stage *s, size_t stride)
 {
@@ -279,7 +281,8 @@ static size_t basic_add(struct builder *b, size_t x, const struct nst_stage *s, 
 	return bn_add(b, t, "bn2", s->act, shortcut, 1);
 }
 
-static size_t preact_add(struct builder *b, size_t x, const struct nst_stage *s, size_t stride, int first)
+static size_t preact_add(struct builder *b, size_t x, const struct nst_stage *s, size_t stride,
+			 int first)
 {
 	int same = stride == 1 && shape_of(b, x).c == s->channels;
 	size_t a = bn_add(b, x, "bn1", s->act, NST_NONE, 0);
@@ -304,7 +307,8 @@ static size_t preact_add(struct builder *b, size_t x, const struct nst_stage *s,
 
 static int is_block(const struct nst_stage *s)
 {
-	return s->kind == NST_STAGE_MBCONV || s->kind == NST_STAGE_BASIC || s->kind == NST_STAGE_PREACT;
+	return s->kind == NST_STAGE_MBCONV || s->kind == NST_STAGE_BASIC ||
+	       s->kind == NST_STAGE_PREACT;
 }
 
 /* A stage of blocks, the first with the stride.  timm numbers EfficientNet's stages from 0,
@@ -356,9 +360,11 @@ static void stages_add(struct builder *b)
 		}
 		if (s->kind == NST_STAGE_CONV) {
 			if (timm)
-				t = conv_add(b, t, i ? "conv_head" : "conv_stem", s->k, s->stride, s->channels);
+				t = conv_add(b, t, i ? "conv_head" : "conv_stem", s->k, s->stride,
+					     s->channels);
 			else
-				t = conv_add(b, t, i ? "conv2" : "conv1", s->k, s->stride, s->channels);
+				t = conv_add(b, t, i ? "conv2" : "conv1", s->k, s->stride,
+					     s->channels);
 		}
 		if (s->kind == NST_STAGE_NORM || s->bn)
 			t = bn_add(b, t, norms++ ? "bn2" : "bn1", s->act, NST_NONE, 0);
@@ -369,13 +375,31 @@ static void stages_add(struct builder *b)
 	in = t;
 	weight = param_add(b, timm ? "classifier" : "fc", ".weight", NST_PARAM_WEIGHT,
 			   shape_of(b, in).c, b->net->classes, 0, 0);
-	bias = param_add(b, timm ? "classifier" : "fc", ".bias", NST_PARAM_BIAS, b->net->classes, 0, 0, 0);
+	bias = param_add(b, timm ? "classifier" : "fc", ".bias", NST_PARAM_BIAS, b->net->classes, 0,
+			 0, 0);
 	t = tensor_add(b, 1, 1, b->net->classes);
 	o = op_add(b, NST_OP_DENSE, in, t);
 	o->param[0] = weight;
 	o->param[1] = bias;
 	b->net->macs += (uint64_t)shape_of(b, in).c * b->net->classes;
 	b->net->nblocks = b->block;
+}
+
+/* The part of the flat vector a parameter lies in: see net.h. */
+static int part_of(const struct nst_param *p)
+{
+	switch (p->role) {
+	case NST_PARAM_WEIGHT:
+	case NST_PARAM_BIAS:
+		return 0;
+	case NST_PARAM_GAMMA:
+	case NST_PARAM_BETA:
+		return 1;
+	case NST_PARAM_MEAN:
+	case NST_PARAM_VAR:
+		break;
+	}
+	return 2;
 }
 
 /* Lay the parameters out: what decays, batch norm's gamma and beta, running statistics. */
@@ -386,18 +410,16 @@ static int layout(struct nst_net *net, struct nst_err *err)
 	for (int part = 0; part < 3; part++) {
 		for (size_t i = 0; i < net->nparams; i++) {
 			struct nst_param *p = &net->param[i];
-			int of = p->role == NST_PARAM_WEIGHT || p->role == NST_PARAM_BIAS    ? 0
-				 : p->role == NST_PARAM_GAMMA || p->role == NST_PARAM_BETA ? 1
-											   : 2;
 
-			if (of != part)
+			if (part_of(p) != part)
 				continue;
 			p->offset = at;
-			at += ROUND16(p->count);
+			at += NST_ROUND16(p->count);
 			if (part < 2)
 				net->ncounted += p->count;
 			if (at > (size_t)1 << 40)
-				return nst_fail(err, NST_ELIMIT, "architecture '%s' has too many parameters",
+				return nst_fail(err, NST_ELIMIT,
+						"architecture '%s' has too many parameters",
 						net->arch.name);
 		}
 		if (part == 0)
@@ -455,7 +477,7 @@ const struct nst_param *nst_net_find(const struct nst_net *net, const char *name
 	return NULL;
 }
 
-/* ---- initial values ---------------------------------------------------------------------------- */
+/* ---- initial values ------------------------------------------------------------------------ */
 
 static void fill(float *p, size_t n, float value)
 {
@@ -472,7 +494,8 @@ static void init_weight(const struct nst_net *net, const struct nst_param *p, in
 		for (size_t i = 0; i < p->count; i++)
 			w[i] = (float)nst_rng_uniform(rng, -limit, limit);
 	} else {
-		/* (KH,KW,Cin,Cout), (KH,KW,C) with one output a channel, (Cin,Cout) of a 1x1 window. */
+		/* (KH,KW,Cin,Cout), (KH,KW,C) with one output a channel, (Cin,Cout) of a 1x1
+		 * window. */
 		double taps = p->rank == 2 ? 1 : (double)(p->shape[0] * p->shape[1]);
 		double outputs = p->rank == 3 ? 1 : (double)p->shape[p->rank - 1];
 		double deviation = sqrt(2 / (taps * outputs));
@@ -489,7 +512,7 @@ void nst_net_init_param(const struct nst_net *net, size_t number, uint64_t seed,
 	float *w = params + p->offset;
 	struct nst_rng rng;
 
-	fill(w, ROUND16(p->count), 0);
+	fill(w, NST_ROUND16(p->count), 0);
 	switch (p->role) {
 	case NST_PARAM_WEIGHT:
 		nst_rng_init(&rng, seed, NST_RNG_INIT, 0, number);

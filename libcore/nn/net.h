@@ -14,8 +14,14 @@
 
 #include "libcore/nn/arch.h"
 
-enum nst_param_role { NST_PARAM_WEIGHT, NST_PARAM_BIAS, NST_PARAM_GAMMA, NST_PARAM_BETA,
-		      NST_PARAM_MEAN, NST_PARAM_VAR };
+enum nst_param_role {
+	NST_PARAM_WEIGHT,
+	NST_PARAM_BIAS,
+	NST_PARAM_GAMMA,
+	NST_PARAM_BETA,
+	NST_PARAM_MEAN,
+	NST_PARAM_VAR
+};
 
 /* A tensor of the flat vector.  Shapes: convolution (KH,KW,Cin,Cout), depthwise (KH,KW,C), dense
  * (Cin,Cout), vectors (C). Names follow timm and torchvision: "blocks.0.0.conv_dw.weight",
@@ -29,14 +35,14 @@ struct nst_param {
 };
 
 enum nst_op_kind {
-	NST_OP_CONV,    /* out = in * param[0] */
-	NST_OP_DW,      /* the same, depthwise */
-	NST_OP_BN,      /* out = act(path * norm(in) + residual); gamma, beta, mean, var */
-	NST_OP_SE,      /* out = in * sigmoid(W2 act(W1 mean(in) + b1) + b2); W1, b1, W2, b2 */
-	NST_OP_SHORTCUT,/* out = in sub-sampled by stride, zero channels appended */
-	NST_OP_ADD,     /* out = path * in + residual */
-	NST_OP_POOL,    /* out (1,1,c) = mean over pixels of in; dropout in training */
-	NST_OP_DENSE,   /* out = in * param[0] + param[1] */
+	NST_OP_CONV,     /* out = in * param[0] */
+	NST_OP_DW,       /* the same, depthwise */
+	NST_OP_BN,       /* out = act(path * norm(in) + residual); gamma, beta, mean, var */
+	NST_OP_SE,       /* out = in * sigmoid(W2 act(W1 mean(in) + b1) + b2); W1, b1, W2, b2 */
+	NST_OP_SHORTCUT, /* out = in sub-sampled by stride, zero channels appended */
+	NST_OP_ADD,      /* out = path * in + residual */
+	NST_OP_POOL,     /* out (1,1,c) = mean over pixels of in; dropout in training */
+	NST_OP_DENSE,    /* out = in * param[0] + param[1] */
 };
 
 #define NST_NONE ((size_t)-1)

@@ -28,15 +28,17 @@ static void update(const struct nst_optim *o, const struct nst_kernels *k, size_
 	if (from >= to)
 		return;
 	if (o->kind == NST_OPTIM_SGD)
-		k->sgd(to - from, g + from, (float)lr, (float)o->momentum, (float)decay, o->nesterov,
-		       slot[0] + from, w + from);
+		k->sgd(to - from, g + from, (float)lr, (float)o->momentum, (float)decay,
+		       o->nesterov, slot[0] + from, w + from);
 	else
 		k->rmsprop_tf(to - from, g + from, (float)lr, (float)o->rho, (float)o->momentum,
-			      (float)o->eps, (float)decay, slot[0] + from, slot[1] + from, w + from);
+			      (float)o->eps, (float)decay, slot[0] + from, slot[1] + from,
+			      w + from);
 }
 
-void nst_optim_update(const struct nst_optim *o, const struct nst_kernels *k, const struct nst_net *net,
-		      size_t from, size_t to, double lr, const float *g, float *const slot[2], float *w)
+void nst_optim_update(const struct nst_optim *o, const struct nst_kernels *k,
+		      const struct nst_net *net, size_t from, size_t to, double lr, const float *g,
+		      float *const slot[2], float *w)
 {
 	size_t middle = to < net->ndecay ? to : net->ndecay;
 

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define ROUND16(n) (((n) + 15) / 16 * 16)
+#include "libcore/nn/plan.h"
 
 struct slots {
 	size_t forward[2], gradient; /* offsets or NST_NONE */
@@ -27,7 +27,7 @@ static size_t take(size_t *end, size_t floats)
 {
 	size_t at = *end;
 
-	*end += ROUND16(floats);
+	*end += NST_ROUND16(floats);
 	return at;
 }
 

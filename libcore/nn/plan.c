@@ -8,8 +8,6 @@
 
 #include "libcore/util/mem.h"
 
-#define ROUND16(n) (((n) + 15) / 16 * 16)
-
 static int larger_first(const void *a, const void *b)
 {
 	const struct nst_span *x = *(struct nst_span *const *)a, *y = *(struct nst_span *const *)b;
@@ -31,8 +29,8 @@ static size_t fit(const struct nst_span *s, struct nst_span *const *placed, size
 			continue;
 		if (at + s->size <= p->offset)
 			break;
-		if (at < p->offset + ROUND16(p->size))
-			at = p->offset + ROUND16(p->size);
+		if (at < p->offset + NST_ROUND16(p->size))
+			at = p->offset + NST_ROUND16(p->size);
 	}
 	return at;
 }
@@ -46,9 +44,11 @@ int nst_plan(struct nst_span *span, size_t n, size_t *total, struct nst_err *err
 		return err->code;
 	for (size_t i = 0; i < n; i++) {
 		order[i] = &span[i];
-		if (span[i].size > SIZE_MAX / 16 || __builtin_add_overflow(sum, ROUND16(span[i].size), &sum)) {
+		if (span[i].size > SIZE_MAX / 16 ||
+		    __builtin_add_overflow(sum, NST_ROUND16(span[i].size), &sum)) {
 			free(order);
-			return nst_fail(err, NST_ELIMIT, "the net needs more memory than can be counted");
+			return nst_fail(err, NST_ELIMIT,
+					"the net needs more memory than can be counted");
 		}
 	}
 	qsort(order, n, sizeof(*order), larger_first);
@@ -60,8 +60,8 @@ int nst_plan(struct nst_span *span, size_t n, size_t *total, struct nst_err *err
 		for (; j > 0 && placed[j - 1]->offset > s->offset; j--)
 			placed[j] = placed[j - 1];
 		placed[j] = s;
-		if (end < s->offset + ROUND16(s->size))
-			end = s->offset + ROUND16(s->size);
+		if (end < s->offset + NST_ROUND16(s->size))
+			end = s->offset + NST_ROUND16(s->size);
 	}
 	free(order);
 	*total = end;

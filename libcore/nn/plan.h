@@ -6,6 +6,9 @@
 
 #include "libcore/util/err.h"
 
+/* Floats that n floats take where every block begins on NST_ALIGN bytes. */
+#define NST_ROUND16(n) (((n) + 15) / 16 * 16)
+
 /* A buffer of `size` floats that is in use from time `first` to time `last`, both included. */
 struct nst_span {
 	size_t size, first, last;

@@ -10,16 +10,19 @@ int nst_schedule_check(const struct nst_schedule *s, struct nst_err *err)
 	if (!(s->epochs > 0) || !isfinite(s->epochs))
 		return nst_fail(err, NST_EINVAL, "the number of epochs must be above 0");
 	if (!(s->warmup >= 0) || s->warmup > s->epochs)
-		return nst_fail(err, NST_EINVAL, "the warm-up of %g epochs must lie within the %g of the training",
+		return nst_fail(err, NST_EINVAL,
+				"the warm-up of %g epochs must lie within the %g of the training",
 				s->warmup, s->epochs);
 	if (s->kind == NST_SCHEDULE_COSINE && !(s->final >= 0 && s->final <= s->base))
-		return nst_fail(err, NST_EINVAL, "the final learning rate %g must lie between 0 and %g",
-				s->final, s->base);
+		return nst_fail(err, NST_EINVAL,
+				"the final learning rate %g must lie between 0 and %g", s->final,
+				s->base);
 	if (s->kind == NST_SCHEDULE_STAIRCASE && !(s->decay_rate > 0 && s->decay_rate <= 1))
 		return nst_fail(err, NST_EINVAL, "the decay rate %g must be above 0 and at most 1",
 				s->decay_rate);
 	if (s->kind == NST_SCHEDULE_STAIRCASE && !(s->decay_epochs > 0))
-		return nst_fail(err, NST_EINVAL, "the decay epochs %g must be above 0", s->decay_epochs);
+		return nst_fail(err, NST_EINVAL, "the decay epochs %g must be above 0",
+				s->decay_epochs);
 	return 0;
 }
 

@@ -13,7 +13,7 @@ struct nst_schedule {
 	double warmup;       /* epochs of linear rise from 0 to base; 0 = none */
 	double final;        /* cosine: rate at the end */
 	double decay_rate;   /* staircase: factor (0.97) ... */
-	double decay_epochs; /* ... every so many epochs (2.4), counted from epoch 0, warm-up included */
+	double decay_epochs; /* ... every so many epochs (2.4), counted from 0 */
 };
 
 /* 0, or NST_EINVAL naming what is out of range. */

@@ -1,8 +1,9 @@
 /* A training step: grains in parallel, a fixed tree of sums, one pass over the parameters.
  *
- * Which worker runs which grain, and which of two siblings finishes last and so adds them, is left to
- * chance; what is added to what, and on which side, is not.  Buffers for gradients are taken from the
- * lowest free one, so that memory touched is about one a thread and one a level of the tree. */
+ * Which worker runs which grain, and which of two siblings finishes last and so adds them, is left
+ * to chance; what is added to what, and on which side, is not.  Buffers for gradients are taken
+ * from the lowest free one, so that memory touched is about one a thread and one a level of the
+ * tree. */
 #include "libcore/nn/trainer.h"
 
 #include <math.h>
@@ -80,11 +81,11 @@ void nst_train_options_init(struct nst_train_options *o, const struct nst_arch *
 	}
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------- */
 
 /* Buffers that can be in use at once: one a worker, and subtrees that wait for a sibling.  Such a
- * sibling holds a grain that runs or the first that has not begun, and each of these has one sibling a
- * level. */
+ * sibling holds a grain that runs or the first that has not begun, and each of these has one
+ * sibling a level. */
 static size_t buffers_needed(size_t grains, unsigned threads)
 {
 	size_t levels = 0, most;
@@ -147,17 +148,22 @@ static int batch_reserve(struct nst_trainer *t, size_t grains, struct nst_err *e
 static int check_options(const struct nst_train_options *o, struct nst_err *err)
 {
 	if (o->grain < 2 || o->grain > 1 << 20)
-		return nst_fail(err, NST_EINVAL, "a grain of %zu rows cannot be: it needs 2 at least", o->grain);
+		return nst_fail(err, NST_EINVAL,
+				"a grain of %zu rows cannot be: it needs 2 at least", o->grain);
 	if (!(o->dropout >= 0 && o->dropout < 1))
 		return nst_fail(err, NST_EINVAL, "the dropout rate %g is not in [0,1)", o->dropout);
 	if (!(o->drop_path >= 0 && o->drop_path < 1))
-		return nst_fail(err, NST_EINVAL, "the stochastic-depth rate %g is not in [0,1)", o->drop_path);
+		return nst_fail(err, NST_EINVAL, "the stochastic-depth rate %g is not in [0,1)",
+				o->drop_path);
 	if (!(o->label_smoothing >= 0 && o->label_smoothing < 1))
-		return nst_fail(err, NST_EINVAL, "the label smoothing %g is not in [0,1)", o->label_smoothing);
+		return nst_fail(err, NST_EINVAL, "the label smoothing %g is not in [0,1)",
+				o->label_smoothing);
 	if (!(o->temperature > 0) || !isfinite(o->temperature))
-		return nst_fail(err, NST_EINVAL, "the temperature %g is not above 0", o->temperature);
+		return nst_fail(err, NST_EINVAL, "the temperature %g is not above 0",
+				o->temperature);
 	if (!(o->ema >= 0 && o->ema < 1))
-		return nst_fail(err, NST_EINVAL, "the decay %g of the moving average is not in [0,1)", o->ema);
+		return nst_fail(err, NST_EINVAL,
+				"the decay %g of the moving average is not in [0,1)", o->ema);
 	return 0;
 }
 
@@ -227,8 +233,8 @@ static int prepare(struct nst_trainer *t, struct nst_err *err)
 	return 0;
 }
 
-int nst_trainer_new(const struct nst_net *net, const struct nst_train_options *o, struct nst_pool *pool,
-		    struct nst_trainer **out, struct nst_err *err)
+int nst_trainer_new(const struct nst_net *net, const struct nst_train_options *o,
+		    struct nst_pool *pool, struct nst_trainer **out, struct nst_err *err)
 {
 	struct nst_trainer *t;
 	int r = check_options(o, err);
@@ -270,7 +276,7 @@ void nst_trainer_free(struct nst_trainer *t)
 	free(t);
 }
 
-/* ---- one grain --------------------------------------------------------------------------------------- */
+/* ---- one grain ----------------------------------------------------------------------------- */
 
 static size_t largest_at(const float *x, size_t n)
 {
@@ -292,16 +298,16 @@ static int row_loss(const struct nst_trainer *t, const struct nst_row *row, cons
 	double loss;
 	int hit, r;
 
-	r = nst_target_expand(&row->target, classes, smooth ? o->label_smoothing : 0, o->temperature, target,
-			      err);
+	r = nst_target_expand(&row->target, classes, smooth ? o->label_smoothing : 0,
+			      o->temperature, target, err);
 	if (r)
 		return nst_err_prefix(err, "step %llu, row %zu", (unsigned long long)t->step,
 				      (size_t)(row - t->rows));
 	loss = nst_cross_entropy(classes, logits, target, row->weight, grad);
 	if (!isfinite(loss))
 		return nst_fail(err, NST_EINVAL,
-				"the loss is not finite at step %llu; a lower learning rate or a longer warm-up "
-				"may help",
+				"the loss is not finite at step %llu; a lower learning rate or a "
+				"longer warm-up may help",
 				(unsigned long long)t->step);
 	hit = largest_at(logits, classes) == largest_at(target, classes);
 	stats->loss += row->weight * loss;
@@ -339,8 +345,8 @@ static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, floa
 	nst_grain_forward(g, n, t->params, t->pack);
 	for (size_t i = 0; i < n; i++) {
 		int r = row_loss(t, &t->rows[first + i], nst_grain_logits(g) + i * classes,
-				 t->target + worker * classes, nst_grain_logits_grad(g) + i * classes,
-				 &result->stats, err);
+				 t->target + worker * classes,
+				 nst_grain_logits_grad(g) + i * classes, &result->stats, err);
 
 		if (r)
 			return r;
@@ -361,8 +367,8 @@ static void buffer_release(struct nst_trainer *t, const float *buffer)
 	atomic_store(&t->busy[(size_t)(buffer - t->buffers) / t->net->nfloats], 0);
 }
 
-/* Take the sum of subtree `number` up the tree as far as siblings are there: of two siblings the first
- * leaves its sum and goes, the second adds. */
+/* Take the sum of subtree `number` up the tree as far as siblings are there: of two siblings the
+ * first leaves its sum and goes, the second adds. */
 static void tree_climb(struct nst_trainer *t, size_t number, float *sum)
 {
 	_Atomic(float *) *node = t->waiting;
@@ -405,7 +411,7 @@ static void grain_task(void *ctx, size_t number, unsigned worker)
 		tree_climb(t, number, grad);
 }
 
-/* ---- the update ---------------------------------------------------------------------------------------- */
+/* ---- the update ---------------------------------------------------------------------------- */
 
 static void finite_task(void *ctx, size_t number, unsigned worker)
 {
@@ -438,13 +444,13 @@ static void update_task(void *ctx, size_t number, unsigned worker)
 		to = net->nfloats;
 	middle = to < net->ntrain ? to : net->ntrain;
 	if (from < middle)
-		nst_optim_update(&t->options.optim, t->k, net, from, middle, t->lr, t->total, t->slot,
-				 t->params);
+		nst_optim_update(&t->options.optim, t->k, net, from, middle, t->lr, t->total,
+				 t->slot, t->params);
 	for (size_t i = from > net->ntrain ? from : net->ntrain; i < to; i++)
 		t->params[i] = (float)(keep * t->params[i] + (1 - keep) * t->total[i]);
 	if (t->ema)
-		t->k->ema(to - from, t->params + from, (float)nst_ema_decay(t->options.ema, t->step),
-			  t->ema + from);
+		t->k->ema(to - from, t->params + from,
+			  (float)nst_ema_decay(t->options.ema, t->step), t->ema + from);
 }
 
 static void stats_add(struct nst_step_stats *sum, const struct nst_step_stats *s)
@@ -468,8 +474,8 @@ static int first_failure(const struct nst_trainer *t, struct nst_err *err)
 		}
 	}
 	return nst_fail(err, NST_EINVAL,
-			"a gradient is not finite at step %llu; a lower learning rate or a longer warm-up may "
-			"help",
+			"a gradient is not finite at step %llu; a lower learning rate or a longer "
+			"warm-up may help",
 			(unsigned long long)t->step);
 }
 
@@ -482,10 +488,11 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 
 	memset(stats, 0, sizeof(*stats));
 	if (n == 0 || n % t->options.grain == 1)
-		return nst_fail(err, NST_EINVAL,
-				"a batch of %zu rows in grains of %zu leaves a grain too small for batch "
-				"statistics",
-				n, t->options.grain);
+		return nst_fail(
+			err, NST_EINVAL,
+			"a batch of %zu rows in grains of %zu leaves a grain too small for batch "
+			"statistics",
+			n, t->options.grain);
 	r = batch_reserve(t, ngrains, err);
 	if (r)
 		return r;
@@ -514,7 +521,7 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 	return 0;
 }
 
-/* ---- state ------------------------------------------------------------------------------------------------ */
+/* ---- state --------------------------------------------------------------------------------- */
 
 size_t nst_trainer_arrays(struct nst_trainer *t, struct nst_trainer_array out[NST_TRAINER_ARRAYS])
 {
@@ -525,7 +532,8 @@ size_t nst_trainer_arrays(struct nst_trainer *t, struct nst_trainer_array out[NS
 	if (t->ema)
 		out[n++] = (struct nst_trainer_array){ "ema", t->ema, count };
 	for (size_t s = 0; s < nst_optim_slots(kind); s++)
-		out[n++] = (struct nst_trainer_array){ nst_optim_slot_name(kind, s), t->slot[s], count };
+		out[n++] = (struct nst_trainer_array){ nst_optim_slot_name(kind, s), t->slot[s],
+						       count };
 	return n;
 }
 

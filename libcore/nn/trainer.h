@@ -26,24 +26,25 @@ struct nst_train_options {
 	uint64_t seed;
 	double dropout;         /* rate before the classifier, 0 <= rate < 1 */
 	double drop_path;       /* rate of the block behind the last; block b has rate*b/nblocks */
-	double label_smoothing; /* of classes as targets, labeled and pseudo (noisystudent main.py) */
+	double label_smoothing; /* of classes as targets, labeled and pseudo (main.py) */
 	int smooth_pseudo;      /* 0: hard pseudo labels are not smoothed */
 	double temperature;     /* of soft targets, 1 */
 	struct nst_optim optim;
 	double ema; /* decay of the moving average, 0 = none; see nst_ema_decay */
 };
 
-/* Options as the architecture's authors have them, a start to be overridden: grain 32, seed 0, label
- * smoothing 0.1, temperature 1, rates of the arch; EfficientNet RMSProp, weight decay 1e-5, EMA .9999
- * (noisystudent main.py); ResNet SGD 1e-4, WideResNet Nesterov 5e-4, no EMA. */
+/* Options as the architecture's authors have them, a start to be overridden: grain 32, seed 0,
+ * label smoothing 0.1, temperature 1, rates of the arch; EfficientNet RMSProp, weight decay 1e-5,
+ * EMA .9999 (noisystudent main.py); ResNet SGD 1e-4, WideResNet Nesterov 5e-4, no EMA. */
 void nst_train_options_init(struct nst_train_options *o, const struct nst_arch *arch);
 
 /* Of one step; sums, so that steps can be added. */
 struct nst_step_stats {
 	double loss; /* the loss form, without weight decay: sum of weight * cross-entropy */
-	double labeled_loss, pseudo_loss;       /* sums of cross-entropies */
-	uint64_t labeled, pseudo;               /* rows */
-	uint64_t labeled_correct, pseudo_agree; /* rows whose largest logit is at the target's maximum */
+	double labeled_loss, pseudo_loss; /* sums of cross-entropies */
+	uint64_t labeled, pseudo;         /* rows */
+	uint64_t labeled_correct;         /* rows whose largest logit is at the target's maximum */
+	uint64_t pseudo_agree;            /* the same of pseudo rows */
 };
 
 /* Bytes that a trainer with these options will allocate for batches of `batch` rows. */
@@ -55,15 +56,15 @@ struct nst_trainer;
 /* New trainer with weights from nst_net_init(seed).  net and pool must outlive it.  Returns 0,
  * NST_EINVAL or NST_ENOMEM. */
 int nst_trainer_new(const struct nst_net *net, const struct nst_train_options *o,
-		    struct nst_pool *pool, struct nst_trainer **out, struct nst_err *err)
-	NST_MUST_CHECK;
+		    struct nst_pool *pool, struct nst_trainer **out,
+		    struct nst_err *err) NST_MUST_CHECK;
 void nst_trainer_free(struct nst_trainer *t);
 
 /* One step at learning rate lr over rows[0..n); load is called once a row, as in infer.h.  The last
  * grain may be short, but a grain of one row is refused (no variance).  stats are of this step.
- * Returns 0; NST_EINVAL with a sentence that names the step when the loss or a gradient is not finite
- * or a target is invalid; NST_ENOMEM when a larger batch than before finds no memory; or the code of
- * load.  After a failure the state is that before the step. */
+ * Returns 0; NST_EINVAL with a sentence that names the step when the loss or a gradient is not
+ * finite or a target is invalid; NST_ENOMEM when a larger batch than before finds no memory; or the
+ * code of load.  After a failure the state is that before the step. */
 int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *rows, size_t n,
 		     nst_load_fn load, void *ctx, struct nst_step_stats *stats,
 		     struct nst_err *err) NST_MUST_CHECK;

@@ -11,6 +11,8 @@ double nst_exp(double x)
 {
 	/* ln 2 in two parts, the first short enough that n * high is exact. */
 	static const double log2e = 0x1.71547652b82fep+0;
+	static const double inverse[14] = {0, 1, 1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6, 1. / 7,
+					   1. / 8, 1. / 9, 1. / 10, 1. / 11, 1. / 12, 1. / 13};
 	static const double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
 	double n, r, sum = 1;
 
@@ -20,7 +22,7 @@ double nst_exp(double x)
 	r = x - n * ln2_high - n * ln2_low;
 	/* Taylor series on |r| <= ln(2)/2 by Horner: the first term left out is below 4e-18. */
 	for (int i = 13; i > 0; i--)
-		sum = 1 + sum * r / i;
+		sum = 1 + sum * (r * inverse[i]);
 	return ldexp(sum, (int)n);
 }
 

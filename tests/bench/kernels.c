@@ -270,11 +270,13 @@ static void bench_convs(int depthwise, const struct shape *shapes, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct shape *f = &shapes[i];
-		size_t out = (f->size + f->stride - 1) / f->stride, span = (out - 1) * f->stride + f->k;
+		size_t out = (f->size + f->stride - 1) / f->stride;
+		size_t span = (out - 1) * f->stride + f->k;
 		size_t pad = span > f->size ? (span - f->size) / 2 : 0, weights, nx, ny;
 		struct job j = {.s = {f->n, f->size, f->size, f->cin, out, out, f->cout, f->k,
 				      f->stride, pad, pad}};
-		double macs = useful_taps(&j.s) * (double)f->cin * (depthwise ? 1.0 : (double)f->cout);
+		double macs = useful_taps(&j.s) * (double)f->cin *
+			      (depthwise ? 1.0 : (double)f->cout);
 		char name[64];
 
 		weights = f->k * f->k * f->cin * (depthwise ? 1 : f->cout);
@@ -289,8 +291,8 @@ static void bench_convs(int depthwise, const struct shape *shapes, size_t count)
 		j.scratch = block(depthwise ? k->dw_scratch(&j.s) : k->conv_scratch(&j.s));
 		j.packed = block(depthwise ? 0 : k->conv_pack_size(&j.s));
 		j.packed_grad = block(depthwise ? 0 : k->conv_pack_grad_size(&j.s));
-		snprintf(name, sizeof(name), "%zu x %zux%zu %zu>%zu k%zu s%zu", f->n, f->size, f->size,
-			 f->cin, f->cout, f->k, f->stride);
+		snprintf(name, sizeof(name), "%zu x %zux%zu %zu>%zu k%zu s%zu", f->n, f->size,
+			 f->size, f->cin, f->cout, f->k, f->stride);
 		if (depthwise) {
 			double bytes = 4.0 * (double)(nx + ny);
 

@@ -126,6 +126,13 @@ if [ -w /dev/full ]; then
 else
 	skip "there is no /dev/full" "no space left"
 fi
+# One byte of one image is not what it was.
+nst-draw -q -o drawn --labeled=20 --unlabeled=0 --test=0
+nst-pack -q --unlabeled -o jpeg.h5 drawn/labeled
+at=$(LC_ALL=C grep -obUaP '\xff\xd8\xff' jpeg.h5 | sed -n 5p | cut -d: -f1)
+printf '\x5a\xa5' | dd of=jpeg.h5 bs=1 seek=$((at + 300)) conv=notrunc 2> dd.log
+fails 1 "nst-infer: cannot read 'jpeg.h5': sample '*.jpg' (row 4) is damaged" nst-infer -m m.h5 -o no.h5 jpeg.h5
+no_output no.h5
 fails 2 "nst-infer: no model: give one with -m*" nst-infer s.h5
 fails 2 "nst-infer: *--topk*" nst-infer -m m.h5 --topk=0 s.h5
 fails 2 "nst-infer: *--temperature*" nst-infer -m m.h5 --temperature=0 s.h5

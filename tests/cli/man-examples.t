@@ -4,7 +4,7 @@
 #	.\" run
 #
 # is run by bash in a directory of its own, prepared by tests/cli/man-setup.sh: its lines that begin
-# with "$ ", with what they continue after a backslash, or all lines when none begins so.
+# with "$ ", with the indented lines that follow them, or all lines when none begins so.
 . "${0%/*}/lib.sh"
 
 # Print display number $2 of page $1 that is marked; nothing when there are fewer.
@@ -25,10 +25,9 @@ commands() {
 		{ line[NR] = $0 }
 		END {
 			for (i = 1; i <= NR; i++) {
-				keep = !prompts || more || line[i] ~ /^\$ /
-				if (prompts && !more)
-					sub(/^\$ /, "", line[i])
-				more = keep && line[i] ~ /\\$/
+				command = line[i] ~ /^\$ /
+				keep = !prompts || command || (keep && line[i] ~ /^ /)
+				sub(/^\$ /, "", line[i])
 				if (keep)
 					print line[i]
 			}

@@ -4,8 +4,8 @@
  *   net_tool ARCH PAD SIZE CLASSES ROWS DIR     read DIR/params, DIR/images (rows,size,size,3) and
  *       DIR/dlogits (rows,classes); write DIR/infer and DIR/logits (rows,classes), DIR/grad
  *
- * All files are native floats; params and grad are flat vectors as in net.h.  PAD is same, symmetric
- * or own. */
+ * All files are native floats; params and grad are flat vectors as in net.h.  PAD is same,
+ * symmetric or own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* A plain twin of the net, in double: it walks the stages of an architecture itself, finds parameters
- * by name, and spells every layer as the obvious loops.  It shares nothing with libcore/nn but the
- * struct of the spec and the table of parameter names. */
+/* A plain twin of the net, in double: it walks the stages of an architecture itself, finds
+ * parameters by name, and spells every layer as the obvious loops.  It shares nothing with
+ * libcore/nn but the struct of the spec and the table of parameter names. */
 #ifndef TESTS_UNIT_NN_TWIN_H
 #define TESTS_UNIT_NN_TWIN_H
 
@@ -33,7 +33,7 @@ struct twin {
 	const struct nst_net *net;
 	const double *params; /* the flat vector */
 	const struct twin_noise *noise;
-	size_t frozen_blocks; /* blocks whose norms use running statistics; SIZE_MAX: all */
+	size_t frozen_blocks;        /* blocks whose norms use running statistics; SIZE_MAX: all */
 	struct nst_rng path_rng[64]; /* per row */
 	size_t block;
 	void *owned[4096];
@@ -84,8 +84,9 @@ static double twin_act(enum nst_act act, double v)
 }
 
 /* Dense or depthwise convolution with the padding of the architecture. */
-static struct twin_map twin_conv(struct twin *t, struct twin_map x, const char *prefix, const char *name,
-				 size_t k, size_t stride, size_t cout, int depthwise)
+static struct twin_map twin_conv(struct twin *t, struct twin_map x, const char *prefix,
+				 const char *name, size_t k, size_t stride, size_t cout,
+				 int depthwise)
 {
 	size_t ho = (x.h + stride - 1) / stride, wo = (x.w + stride - 1) / stride;
 	struct twin_map y = twin_map(t, x.n, ho, wo, cout);
@@ -108,23 +109,29 @@ static struct twin_map twin_conv(struct twin *t, struct twin_map x, const char *
 							long r = (long)(i * stride + a) - pad_h;
 							long s = (long)(j * stride + b) - pad_w;
 
-							if (r < 0 || s < 0 || r >= (long)x.h || s >= (long)x.w)
+							if (r < 0 || s < 0 || r >= (long)x.h ||
+							    s >= (long)x.w)
 								continue;
 							if (depthwise) {
 								*twin_at(&y, n, i, j, o) +=
-									*twin_at(&x, n, (size_t)r, (size_t)s, o) *
+									*twin_at(&x, n, (size_t)r,
+										 (size_t)s, o) *
 									w[(a * k + b) * cout + o];
 								continue;
 							}
 							for (size_t c = 0; c < x.c; c++)
 								*twin_at(&y, n, i, j, o) +=
-									*twin_at(&x, n, (size_t)r, (size_t)s, c) *
-									w[((a * k + b) * x.c + c) * cout + o];
+									*twin_at(&x, n, (size_t)r,
+										 (size_t)s, c) *
+									w[((a * k + b) * x.c + c) *
+										  cout +
+									  o];
 						}
 	return y;
 }
 
-static struct twin_map twin_norm(struct twin *t, struct twin_map z, const char *prefix, const char *name)
+static struct twin_map twin_norm(struct twin *t, struct twin_map z, const char *prefix,
+				 const char *name)
 {
 	struct twin_map y = twin_map(t, z.n, z.h, z.w, z.c);
 	size_t rows = z.n * z.h * z.w;
@@ -145,11 +152,13 @@ static struct twin_map twin_norm(struct twin *t, struct twin_map z, const char *
 			for (size_t r = 0; r < rows; r++)
 				mean += z.v[r * z.c + c] / (double)rows;
 			for (size_t r = 0; r < rows; r++)
-				var += (z.v[r * z.c + c] - mean) * (z.v[r * z.c + c] - mean) / (double)rows;
+				var += (z.v[r * z.c + c] - mean) * (z.v[r * z.c + c] - mean) /
+				       (double)rows;
 		}
 		for (size_t r = 0; r < rows; r++)
-			y.v[r * z.c + c] =
-				p[0][c] * (z.v[r * z.c + c] - mean) / sqrt(var + t->net->arch.bn_eps) + p[1][c];
+			y.v[r * z.c + c] = p[0][c] * (z.v[r * z.c + c] - mean) /
+						   sqrt(var + t->net->arch.bn_eps) +
+					   p[1][c];
 	}
 	return y;
 }
@@ -173,7 +182,8 @@ static struct twin_map twin_join(struct twin *t, struct twin_map branch, struct 
 		double factor = 1;
 
 		if (t->noise && t->noise->drop_path > 0 && t->block > 0) {
-			double keep = 1 - t->noise->drop_path * (double)t->block / (double)t->net->nblocks;
+			double keep = 1 - t->noise->drop_path * (double)t->block /
+						  (double)t->net->nblocks;
 
 			factor = nst_rng_unit(&t->path_rng[n]) < keep ? 1 / keep : 0;
 		}
@@ -185,17 +195,20 @@ static struct twin_map twin_join(struct twin *t, struct twin_map branch, struct 
 
 static struct twin_map twin_pad(struct twin *t, struct twin_map x, size_t stride, size_t cout)
 {
-	struct twin_map y = twin_map(t, x.n, (x.h + stride - 1) / stride, (x.w + stride - 1) / stride, cout);
+	struct twin_map y =
+		twin_map(t, x.n, (x.h + stride - 1) / stride, (x.w + stride - 1) / stride, cout);
 
 	for (size_t n = 0; n < y.n; n++)
 		for (size_t i = 0; i < y.h; i++)
 			for (size_t j = 0; j < y.w; j++)
 				for (size_t c = 0; c < x.c; c++)
-					*twin_at(&y, n, i, j, c) = *twin_at(&x, n, i * stride, j * stride, c);
+					*twin_at(&y, n, i, j, c) =
+						*twin_at(&x, n, i * stride, j * stride, c);
 	return y;
 }
 
-static void twin_dense(const double *x, size_t in, const double *w, const double *bias, size_t out, double *y)
+static void twin_dense(const double *x, size_t in, const double *w, const double *bias, size_t out,
+		       double *y)
 {
 	for (size_t o = 0; o < out; o++) {
 		y[o] = bias[o];
@@ -211,12 +224,13 @@ static struct twin_map twin_mean(struct twin *t, struct twin_map x)
 	for (size_t n = 0; n < x.n; n++)
 		for (size_t p = 0; p < x.h * x.w; p++)
 			for (size_t c = 0; c < x.c; c++)
-				y.v[n * x.c + c] += x.v[(n * x.h * x.w + p) * x.c + c] / (double)(x.h * x.w);
+				y.v[n * x.c + c] +=
+					x.v[(n * x.h * x.w + p) * x.c + c] / (double)(x.h * x.w);
 	return y;
 }
 
-static struct twin_map twin_se(struct twin *t, struct twin_map x, const char *prefix, size_t squeeze,
-			       enum nst_act act)
+static struct twin_map twin_se(struct twin *t, struct twin_map x, const char *prefix,
+			       size_t squeeze, enum nst_act act)
 {
 	struct twin_map pooled = twin_mean(t, x), y = twin_map(t, x.n, x.h, x.w, x.c);
 	double *middle = twin_map(t, 1, 1, 1, squeeze).v, *factor = twin_map(t, 1, 1, 1, x.c).v;
@@ -238,8 +252,8 @@ static struct twin_map twin_se(struct twin *t, struct twin_map x, const char *pr
 	return y;
 }
 
-static struct twin_map twin_block(struct twin *t, struct twin_map x, const struct nst_stage *s, size_t stride,
-				  int first, const char *prefix)
+static struct twin_map twin_block(struct twin *t, struct twin_map x, const struct nst_stage *s,
+				  size_t stride, int first, const char *prefix)
 {
 	int same = stride == 1 && x.c == s->channels;
 	struct twin_map y = x, shortcut = x;
@@ -251,31 +265,35 @@ static struct twin_map twin_block(struct twin *t, struct twin_map x, const struc
 			y = twin_activate(t, twin_norm(t, y, prefix, "bn1"), s->act);
 		}
 		y = twin_conv(t, y, prefix, "conv_dw.weight", s->k, stride, y.c, 1);
-		y = twin_activate(t, twin_norm(t, y, prefix, s->expand > 1 ? "bn2" : "bn1"), s->act);
+		y = twin_activate(t, twin_norm(t, y, prefix, s->expand > 1 ? "bn2" : "bn1"),
+				  s->act);
 		if (s->se > 0) {
 			size_t squeeze = (size_t)floor((double)x.c * s->se);
 
 			y = twin_se(t, y, prefix, squeeze < 1 ? 1 : squeeze, s->act);
 		}
-		y = twin_conv(t, y, prefix, s->expand > 1 ? "conv_pwl.weight" : "conv_pw.weight", 1, 1,
-			      s->channels, 0);
+		y = twin_conv(t, y, prefix, s->expand > 1 ? "conv_pwl.weight" : "conv_pw.weight", 1,
+			      1, s->channels, 0);
 		y = twin_norm(t, y, prefix, s->expand > 1 ? "bn3" : "bn2");
 		return same ? twin_join(t, y, x) : y;
 	case NST_STAGE_BASIC:
 		if (!same && s->shortcut == NST_SHORTCUT_PAD) {
 			shortcut = twin_pad(t, x, stride, s->channels);
 		} else if (!same) {
-			shortcut = twin_conv(t, x, prefix, "downsample.0.weight", 1, stride, s->channels, 0);
+			shortcut = twin_conv(t, x, prefix, "downsample.0.weight", 1, stride,
+					     s->channels, 0);
 			shortcut = twin_norm(t, shortcut, prefix, "downsample.1");
 		}
 		y = twin_conv(t, x, prefix, "conv1.weight", s->k, stride, s->channels, 0);
 		y = twin_activate(t, twin_norm(t, y, prefix, "bn1"), s->act);
-		y = twin_norm(t, twin_conv(t, y, prefix, "conv2.weight", s->k, 1, s->channels, 0), prefix, "bn2");
+		y = twin_norm(t, twin_conv(t, y, prefix, "conv2.weight", s->k, 1, s->channels, 0),
+			      prefix, "bn2");
 		return twin_activate(t, twin_join(t, y, shortcut), s->act);
 	case NST_STAGE_PREACT:
 		y = twin_activate(t, twin_norm(t, x, prefix, "bn1"), s->act);
 		if (s->shortcut == NST_SHORTCUT_CONV && first)
-			shortcut = twin_conv(t, y, prefix, "shortcut.weight", 1, stride, s->channels, 0);
+			shortcut = twin_conv(t, y, prefix, "shortcut.weight", 1, stride,
+					     s->channels, 0);
 		else if (!same)
 			shortcut = twin_pad(t, y, stride, s->channels);
 		y = twin_conv(t, y, prefix, "conv1.weight", s->k, stride, s->channels, 0);
@@ -288,7 +306,8 @@ static struct twin_map twin_block(struct twin *t, struct twin_map x, const struc
 	return x;
 }
 
-static struct twin_map twin_stage(struct twin *t, struct twin_map x, const struct nst_stage *s, size_t number)
+static struct twin_map twin_stage(struct twin *t, struct twin_map x, const struct nst_stage *s,
+				  size_t number)
 {
 	for (size_t i = 0; i < s->repeats; i++) {
 		char prefix[64] = "blocks.0.0.";
@@ -308,8 +327,9 @@ static struct twin_map twin_stage(struct twin *t, struct twin_map x, const struc
 }
 
 /* Logits (n,classes) of images (n,size,size,3).  frozen_blocks as in nst_grain_plan_new. */
-static inline void twin_forward(const struct nst_net *net, const double *params, size_t n, const float *images,
-			 const struct twin_noise *noise, size_t frozen_blocks, double *logits)
+static inline void twin_forward(const struct nst_net *net, const double *params, size_t n,
+				const float *images, const struct twin_noise *noise,
+				size_t frozen_blocks, double *logits)
 {
 	struct twin *t = calloc(1, sizeof(*t));
 	const struct nst_arch *a = &net->arch;
@@ -324,7 +344,8 @@ static inline void twin_forward(const struct nst_net *net, const double *params,
 	t->noise = noise;
 	t->frozen_blocks = frozen_blocks;
 	for (size_t i = 0; noise && i < n; i++)
-		nst_rng_init(&t->path_rng[i], noise->seed, NST_RNG_DROPPATH, noise->epoch, noise->key[i]);
+		nst_rng_init(&t->path_rng[i], noise->seed, NST_RNG_DROPPATH, noise->epoch,
+			     noise->key[i]);
 	x = twin_map(t, n, net->size, net->size, 3);
 	for (size_t i = 0; i < n * net->size * net->size * 3; i++)
 		x.v[i] = images[i];
@@ -348,22 +369,23 @@ static inline void twin_forward(const struct nst_net *net, const double *params,
 
 		nst_rng_init(&drop, noise->seed, NST_RNG_DROPOUT, noise->epoch, noise->key[i]);
 		for (size_t c = 0; c < x.c && noise->dropout > 0; c++)
-			x.v[i * x.c + c] *= nst_rng_unit(&drop) < noise->dropout ? 0 : 1 / (1 - noise->dropout);
+			x.v[i * x.c + c] *=
+				nst_rng_unit(&drop) < noise->dropout ? 0 : 1 / (1 - noise->dropout);
 	}
 	for (size_t i = 0; i < n; i++) {
 		char weight[32] = "", bias[32] = "";
 
 		strcat(strcat(weight, classifier), ".weight");
 		strcat(strcat(bias, classifier), ".bias");
-		twin_dense(x.v + i * x.c, x.c, twin_param(t, "", weight), twin_param(t, "", bias), net->classes,
-			   logits + i * net->classes);
+		twin_dense(x.v + i * x.c, x.c, twin_param(t, "", weight), twin_param(t, "", bias),
+			   net->classes, logits + i * net->classes);
 	}
 	while (t->nowned)
 		free(t->owned[--t->nowned]);
 	free(t);
 }
 
-/* ---- what the tests of nets share ------------------------------------------------------------------ */
+/* ---- what the tests of nets share ---------------------------------------------------------- */
 
 /* Small nets that between them have every kind of layer, stride, padding and shortcut. */
 static const struct {
@@ -391,7 +413,8 @@ static const struct {
 	  "basic k=3 s=2 c=5 n=2 shortcut=conv act=relu\n",
 	  7 },
 	{ "preact-conv",
-	  "net size=8 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0.3 drop-path=0.5\n"
+	  "net size=8 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0.3 "
+	  "drop-path=0.5\n"
 	  "conv k=3 s=1 c=4 bn=0 act=none\n"
 	  "preact k=3 s=1 c=8 n=2 shortcut=conv act=relu\n"
 	  "preact k=3 s=2 c=8 n=2 shortcut=conv act=relu\n"
@@ -407,16 +430,22 @@ static const struct {
 
 enum { NTINY = sizeof(tiny) / sizeof(*tiny) };
 
-static inline struct nst_net *tiny_net(size_t i, size_t classes)
+static inline struct nst_net *net_from(const char *name, const char *text, size_t size,
+				       size_t classes)
 {
 	struct nst_arch arch;
 	struct nst_net *net;
 	struct nst_err err = { 0 };
 
-	if (nst_arch_parse(tiny[i].name, tiny[i].text, &arch, &err) ||
-	    nst_net_new(&arch, tiny[i].size, classes, &net, &err))
+	if (nst_arch_parse(name, text, &arch, &err) ||
+	    nst_net_new(&arch, size, classes, &net, &err))
 		fail_msg("%s", err.msg);
 	return net;
+}
+
+static inline struct nst_net *tiny_net(size_t i, size_t classes)
+{
+	return net_from(tiny[i].name, tiny[i].text, tiny[i].size, classes);
 }
 
 static inline float *floats_new(size_t n)

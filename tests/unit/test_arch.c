@@ -27,16 +27,26 @@ static const struct {
 	size_t classes, count;
 	double mmacs; /* at the default size, 0 = not compared */
 } published[] = {
-	{ "efficientnet-b0", 1000, 5288548, 386 },   { "efficientnet-b1", 1000, 7794184, 687 },
-	{ "efficientnet-b2", 1000, 9109994, 994 },   { "efficientnet-b3", 1000, 12233232, 1827 },
-	{ "efficientnet-b4", 1000, 19341616, 4394 }, { "efficientnet-b5", 1000, 30389784, 10266 },
-	{ "efficientnet-b6", 1000, 43040704, 19068 }, { "efficientnet-b7", 1000, 66347960, 37746 },
-	{ "efficientnet-b0-32", 10, 4020358, 102.3 }, { "efficientnet-b1-32", 10, 6525994, 154.8 },
-	{ "efficientnet-b2-32", 10, 7715084, 184.1 }, { "efficientnet-b3-32", 10, 10711602, 258.8 },
-	{ "resnet20", 10, 269722, 40.55 },	      { "resnet26", 10, 366938, 54.7 },
-	{ "resnet32", 10, 464154, 68.9 },	      { "resnet38", 10, 561370, 83.0 },
-	{ "resnet56", 10, 853018, 125.5 },	      { "wrn-28-2", 10, 1467610, 214.4 },
-	{ "wrn-10-1", 10, 78106, 12.8 },	      { "wrn-16-1", 10, 175322, 26.9 },
+	{ "efficientnet-b0", 1000, 5288548, 386 },
+	{ "efficientnet-b1", 1000, 7794184, 687 },
+	{ "efficientnet-b2", 1000, 9109994, 994 },
+	{ "efficientnet-b3", 1000, 12233232, 1827 },
+	{ "efficientnet-b4", 1000, 19341616, 4394 },
+	{ "efficientnet-b5", 1000, 30389784, 10266 },
+	{ "efficientnet-b6", 1000, 43040704, 19068 },
+	{ "efficientnet-b7", 1000, 66347960, 37746 },
+	{ "efficientnet-b0-32", 10, 4020358, 102.3 },
+	{ "efficientnet-b1-32", 10, 6525994, 154.8 },
+	{ "efficientnet-b2-32", 10, 7715084, 184.1 },
+	{ "efficientnet-b3-32", 10, 10711602, 258.8 },
+	{ "resnet20", 10, 269722, 40.55 },
+	{ "resnet26", 10, 366938, 54.7 },
+	{ "resnet32", 10, 464154, 68.9 },
+	{ "resnet38", 10, 561370, 83.0 },
+	{ "resnet56", 10, 853018, 125.5 },
+	{ "wrn-28-2", 10, 1467610, 214.4 },
+	{ "wrn-10-1", 10, 78106, 12.8 },
+	{ "wrn-16-1", 10, 175322, 26.9 },
 };
 
 static void test_published_counts(void **state)
@@ -56,7 +66,8 @@ static void test_published_counts(void **state)
 
 static void test_rounding(void **state)
 {
-	static const size_t b4[] = { 24, 32, 56, 112, 160, 272, 448 }, plain[] = { 16, 24, 40, 80, 112, 192, 320 };
+	static const size_t b4[] = { 24, 32, 56, 112, 160, 272, 448 },
+			    plain[] = { 16, 24, 40, 80, 112, 192, 320 };
 
 	(void)state;
 	for (size_t i = 0; i < 7; i++)
@@ -98,16 +109,16 @@ static void test_spec_of_resnet20(void **state)
 	(void)state;
 	assert_int_equal(nst_arch_find("resnet20", &a, &err), 0);
 	assert_int_equal(nst_arch_print(&a, &b, &err), 0);
-	assert_string_equal((const char *)b.data,
-			    "net size=32 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0\n"
-			    "conv k=3 s=1 c=16 bn=1 act=relu\n"
-			    "basic k=3 s=1 c=16 n=3 shortcut=pad act=relu\n"
-			    "basic k=3 s=2 c=32 n=3 shortcut=pad act=relu\n"
-			    "basic k=3 s=2 c=64 n=3 shortcut=pad act=relu\n");
+	assert_string_equal((const char *)b.data, "net size=32 pad=symmetric bn-eps=1e-05 "
+						  "bn-momentum=0.9 init=he dropout=0 drop-path=0\n"
+						  "conv k=3 s=1 c=16 bn=1 act=relu\n"
+						  "basic k=3 s=1 c=16 n=3 shortcut=pad act=relu\n"
+						  "basic k=3 s=2 c=32 n=3 shortcut=pad act=relu\n"
+						  "basic k=3 s=2 c=64 n=3 shortcut=pad act=relu\n");
 	nst_buf_release(&b);
 }
 
-#define NET "net size=32 pad=same bn-eps=0.001 bn-momentum=0.99 init=tf dropout=0 drop-path=0\n"
+#define NET  "net size=32 pad=same bn-eps=0.001 bn-momentum=0.99 init=tf dropout=0 drop-path=0\n"
 #define STEM "conv k=3 s=2 c=8 bn=1 act=swish\n"
 
 static void test_refused_specs(void **state)
@@ -118,7 +129,8 @@ static void test_refused_specs(void **state)
 		{ "", "does not begin with 'conv'" },
 		{ STEM, "does not begin with 'net'" },
 		{ NET, "does not begin with 'conv'" },
-		{ NET "basic k=3 s=1 c=8 n=1 shortcut=pad act=relu\n", "does not begin with 'conv'" },
+		{ NET "basic k=3 s=1 c=8 n=1 shortcut=pad act=relu\n",
+		  "does not begin with 'conv'" },
 		{ NET STEM "pool\n", "line 3: unknown stage 'pool'" },
 		{ NET STEM "norm act=relu size=3\n", "line 3: unknown word 'size'" },
 		{ NET STEM "norm\n", "line 3: 'act' is missing" },
@@ -127,17 +139,22 @@ static void test_refused_specs(void **state)
 		{ NET STEM "norm act=tanh\n", "line 3: 'act' cannot be 'tanh'" },
 		{ NET "conv k=0 s=1 c=8 bn=1 act=relu\n", "line 2: 'k' cannot be '0'" },
 		{ NET "conv k=2 s=1 c=8 bn=1 act=relu\n", "line 2: 'k' must be odd" },
-		{ NET "conv k=3 s=1 c=99999999 bn=1 act=relu\n", "line 2: 'c' cannot be '99999999'" },
+		{ NET "conv k=3 s=1 c=99999999 bn=1 act=relu\n",
+		  "line 2: 'c' cannot be '99999999'" },
 		{ NET "conv k=3 s=1 c=8x bn=1 act=relu\n", "line 2: 'c' cannot be '8x'" },
 		{ NET STEM "norm act=relu\nnorm act=relu\n", "line 3: 'norm' in the middle" },
-		{ NET STEM "basic k=3 s=1 c=8 n=1 shortcut=pad act=swish\n", "line 3: 'basic' needs act=relu" },
-		{ NET STEM "basic k=3 s=1 c=4 n=1 shortcut=pad act=relu\n", "narrower than its input" },
+		{ NET STEM "basic k=3 s=1 c=8 n=1 shortcut=pad act=swish\n",
+		  "line 3: 'basic' needs act=relu" },
+		{ NET STEM "basic k=3 s=1 c=4 n=1 shortcut=pad act=relu\n",
+		  "narrower than its input" },
 		{ NET STEM "basic k=3 s=1 c=8 n=1 shortcut=pad act=relu\n"
-		       "preact k=3 s=1 c=8 n=1 shortcut=pad act=relu\n",
+			   "preact k=3 s=1 c=8 n=1 shortcut=pad act=relu\n",
 		  "line 4: 'preact' blocks after 'basic' blocks" },
-		{ "net size=32 pad=same bn-eps=0 bn-momentum=0.99 init=tf dropout=0 drop-path=0\n" STEM,
+		{ "net size=32 pad=same bn-eps=0 bn-momentum=0.99 init=tf dropout=0 "
+		  "drop-path=0\n" STEM,
 		  "'bn-eps' cannot be '0'" },
-		{ "net size=32 pad=same bn-eps=nan bn-momentum=0.99 init=tf dropout=0 drop-path=0\n" STEM,
+		{ "net size=32 pad=same bn-eps=nan bn-momentum=0.99 init=tf dropout=0 "
+		  "drop-path=0\n" STEM,
 		  "'bn-eps' cannot be 'nan'" },
 	};
 
@@ -155,9 +172,18 @@ static void test_refused_specs(void **state)
 
 static void test_unknown_names(void **state)
 {
-	static const char *const bad[] = { "",		 "resnet",     "resnet21",   "resnet50",  "wrn-28",
-					   "wrn-27-2",	 "wrn-28-0",   "wrn--2",     "efficientnet-b",
-					   "efficientnet-b0-64", "efficientnet-b01", "vgg16" };
+	static const char *const bad[] = { "",
+					   "resnet",
+					   "resnet21",
+					   "resnet50",
+					   "wrn-28",
+					   "wrn-27-2",
+					   "wrn-28-0",
+					   "wrn--2",
+					   "efficientnet-b",
+					   "efficientnet-b0-64",
+					   "efficientnet-b01",
+					   "vgg16" };
 	struct nst_arch a;
 	struct nst_err err = { 0 };
 
@@ -191,7 +217,8 @@ static void test_net_layout(void **state)
 		for (size_t j = 0; j < i; j++) {
 			const struct nst_param *q = &net->param[j];
 
-			assert_true(p->offset >= q->offset + q->count || q->offset >= p->offset + p->count);
+			assert_true(p->offset >= q->offset + q->count ||
+				    q->offset >= p->offset + p->count);
 		}
 		seen += running ? 0 : p->count;
 	}
@@ -208,7 +235,8 @@ static void test_net_layout(void **state)
 /* Asymmetric padding: at stride 2 an even side gets its only padding cell at the far end. */
 static void test_padding(void **state)
 {
-	struct nst_net *same = net_of("efficientnet-b0", 32, 10), *odd = net_of("efficientnet-b0", 33, 10);
+	struct nst_net *same = net_of("efficientnet-b0", 32, 10),
+		       *odd = net_of("efficientnet-b0", 33, 10);
 	struct nst_net *symmetric = net_of("resnet20", 32, 10);
 
 	(void)state;
@@ -260,7 +288,8 @@ static void test_initial_values(void **state)
 {
 	struct nst_net *net = net_of("efficientnet-b0-32", 0, 10);
 	struct nst_err err = { 0 };
-	float *a = nst_zalloc(net->nfloats, sizeof(float), &err), *b = nst_zalloc(net->nfloats, sizeof(float), &err);
+	float *a = nst_zalloc(net->nfloats, sizeof(float), &err),
+	      *b = nst_zalloc(net->nfloats, sizeof(float), &err);
 	const struct nst_param *head = nst_net_find(net, "conv_head.weight");
 	const struct nst_param *dw = nst_net_find(net, "blocks.6.0.conv_dw.weight");
 	const struct nst_param *dense = nst_net_find(net, "classifier.weight");

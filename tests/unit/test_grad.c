@@ -1,10 +1,10 @@
-/* Gradients: a grain against a plain twin in double, forward, and backward by finite differences. */
+/* Gradients: a grain against a plain twin in double, backward by finite differences of it. */
 #include "tests/unit/nn_twin.h"
 
 #include "libcore/nn/blas.h"
 #include "libcore/nn/grain.h"
 
-enum { ROWS = 6, CLASSES = 5, PER_TENSOR = 12 };
+enum { ROWS = 6, CLASSES = 5, PER_TENSOR = 6 };
 
 struct setting {
 	int noise;
@@ -13,20 +13,36 @@ struct setting {
 	const struct nst_kernels *k;
 };
 
-/* Sum over rows of weight * cross-entropy against fixed random targets. */
-static double twin_loss(const struct nst_net *net, const double *params, const float *images,
-			const struct twin_noise *noise, size_t frozen, const double *target)
+/* A grain that has gone forward and backward, and what its twin needs. */
+struct pair {
+	struct nst_net *net;
+	const struct setting *setting;
+	float *params, *images, *grad;
+	double *wide; /* the parameters in double */
+	double target[ROWS * CLASSES];
+	uint64_t key[ROWS];
+	struct twin_noise noise;
+};
+
+static const struct twin_noise *noise_of(const struct pair *p)
+{
+	return p->setting->noise ? &p->noise : NULL;
+}
+
+/* Mean cross-entropy of the twin with these parameters. */
+static double twin_loss(const struct pair *p, const double *params)
 {
 	double logits[ROWS * CLASSES], loss = 0;
 
-	twin_forward(net, params, ROWS, images, noise, frozen, logits);
+	twin_forward(p->net, params, ROWS, p->images, noise_of(p), p->setting->frozen, logits);
 	for (size_t r = 0; r < ROWS; r++) {
 		double sum = 0;
 
 		for (size_t c = 0; c < CLASSES; c++)
 			sum += exp(logits[r * CLASSES + c]);
 		for (size_t c = 0; c < CLASSES; c++)
-			loss -= target[r * CLASSES + c] * (logits[r * CLASSES + c] - log(sum)) / ROWS;
+			loss -= p->target[r * CLASSES + c] * (logits[r * CLASSES + c] - log(sum)) /
+				ROWS;
 	}
 	return loss;
 }
@@ -41,103 +57,129 @@ static void loss_grad(const float *logits, const double *target, float *grad)
 			sum += exp(logits[r * CLASSES + c]);
 		for (size_t c = 0; c < CLASSES; c++)
 			grad[r * CLASSES + c] = (float)((exp(logits[r * CLASSES + c]) / sum -
-							 target[r * CLASSES + c]) / ROWS);
+							 target[r * CLASSES + c]) /
+							ROWS);
 	}
 }
 
-static void compare_tensor(const struct nst_net *net, const struct nst_param *p, double *params,
-			   const float *images, const struct twin_noise *noise, const struct setting *s,
-			   const double *target, const float *grad)
+static void pair_fill(struct pair *p, struct nst_net *net, const struct setting *s)
 {
-	double largest = 1e-3;
 	struct nst_rng rng;
 
-	nst_rng_init(&rng, s->seed, NST_RNG_TEST, 2, p->offset);
-	for (size_t i = 0; i < p->count; i++)
-		largest = fmax(largest, fabs(grad[p->offset + i]));
-	for (size_t i = 0; i < PER_TENSOR && i < p->count; i++) {
-		size_t at = p->offset + (p->count <= PER_TENSOR ? i : nst_rng_below(&rng, (uint32_t)p->count));
-		double h = 1e-6, was = params[at], up, down, numeric;
+	p->net = net;
+	p->setting = s;
+	p->params = random_params(net, s->seed);
+	p->images = random_images(net, ROWS, s->seed);
+	p->grad = floats_new(net->nfloats);
+	p->wide = as_doubles(p->params, net->nfloats);
+	nst_rng_init(&rng, s->seed, NST_RNG_TEST, 4, 0);
+	for (size_t r = 0; r < ROWS; r++) {
+		double sum = 0;
 
-		params[at] = was + h;
-		up = twin_loss(net, params, images, noise, s->frozen, target);
-		params[at] = was - h;
-		down = twin_loss(net, params, images, noise, s->frozen, target);
-		params[at] = was;
-		numeric = (up - down) / (2 * h);
-		if (!(fabs(numeric - grad[at]) <= 2e-4 * largest))
-			fail_msg("%s: %s[%zu] is %.9g by differences, %.9g by the net (largest %g)",
-				 net->arch.name, p->name, at - p->offset, numeric, (double)grad[at], largest);
+		p->key[r] = ((uint64_t)nst_rng_u32(&rng) << 32) | nst_rng_u32(&rng);
+		for (size_t c = 0; c < CLASSES; c++)
+			sum += p->target[r * CLASSES + c] = nst_rng_unit(&rng);
+		for (size_t c = 0; c < CLASSES; c++)
+			p->target[r * CLASSES + c] /= sum;
 	}
+	p->noise.seed = s->seed;
+	p->noise.epoch = 3;
+	p->noise.key = p->key;
+	p->noise.dropout = net->arch.dropout;
+	p->noise.drop_path = net->arch.drop_path;
 }
 
-/* Forward and backward of one net against the twin. */
-static void check_net(size_t which, const struct setting *s)
+static void pair_release(struct pair *p)
 {
-	struct nst_net *net = tiny_net(which, CLASSES);
-	float *params = random_params(net, s->seed), *images = random_images(net, ROWS, s->seed);
-	float *grad = floats_new(net->nfloats);
-	double *wide = as_doubles(params, net->nfloats), logits[ROWS * CLASSES], target[ROWS * CLASSES];
-	uint64_t key[ROWS];
-	struct twin_noise noise = { s->seed, 3, key, net->arch.dropout, net->arch.drop_path };
-	const struct twin_noise *used = s->noise ? &noise : NULL;
+	nst_net_free(p->net);
+	free(p->wide);
+	free(p->grad);
+	free(p->images);
+	free(p->params);
+}
+
+/* Forward and backward of the grain; the logits are held against the twin's. */
+static void pair_run(struct pair *p, struct nst_net *net, const struct setting *s)
+{
+	double logits[ROWS * CLASSES];
 	struct nst_grain_plan *plan;
 	struct nst_grain *g;
 	struct nst_pack *pack;
 	struct nst_pool *pool;
 	struct nst_err err = { 0 };
-	struct nst_rng rng;
 
-	nst_rng_init(&rng, s->seed, NST_RNG_TEST, 4, 0);
-	for (size_t r = 0; r < ROWS; r++) {
-		double sum = 0;
-
-		key[r] = ((uint64_t)nst_rng_u32(&rng) << 32) | nst_rng_u32(&rng);
-		for (size_t c = 0; c < CLASSES; c++)
-			sum += target[r * CLASSES + c] = nst_rng_unit(&rng);
-		for (size_t c = 0; c < CLASSES; c++)
-			target[r * CLASSES + c] /= sum;
-	}
+	pair_fill(p, net, s);
+	nst_blas_init();
 	assert_int_equal(nst_pool_new(1, &pool, &err), 0);
-	assert_int_equal(nst_grain_plan_new(net, s->k, ROWS + 1, s->noise, s->frozen, &plan, &err), 0);
+	assert_int_equal(nst_grain_plan_new(net, s->k, ROWS + 1, s->noise, s->frozen, &plan, &err),
+			 0);
 	assert_int_equal(nst_grain_new(plan, &g, &err), 0);
 	assert_int_equal(nst_pack_new(net, s->k, &pack, &err), 0);
-	nst_pack_fill(pack, params, pool);
-	memcpy(nst_grain_input(g), images, ROWS * net->size * net->size * 3 * sizeof(float));
-	for (size_t r = 0; r < ROWS && used; r++)
-		nst_grain_noise(g, r, s->seed, 3, key[r], noise.dropout, noise.drop_path);
-	nst_grain_forward(g, ROWS, params, pack);
+	nst_pack_fill(pack, p->params, pool);
+	memcpy(nst_grain_input(g), p->images, ROWS * net->size * net->size * 3 * sizeof(float));
+	for (size_t r = 0; r < ROWS && s->noise; r++)
+		nst_grain_noise(g, r, s->seed, p->noise.epoch, p->key[r], p->noise.dropout,
+				p->noise.drop_path);
+	nst_grain_forward(g, ROWS, p->params, pack);
 
-	twin_forward(net, wide, ROWS, images, used, s->frozen, logits);
+	twin_forward(net, p->wide, ROWS, p->images, noise_of(p), s->frozen, logits);
 	for (size_t i = 0; i < ROWS * CLASSES; i++)
 		if (!(fabs(logits[i] - nst_grain_logits(g)[i]) <= 2e-5 * (1 + fabs(logits[i]))))
 			fail_msg("%s: logit %zu is %g, should be %g", net->arch.name, i,
 				 (double)nst_grain_logits(g)[i], logits[i]);
 
-	loss_grad(nst_grain_logits(g), target, nst_grain_logits_grad(g));
-	nst_grain_backward(g, ROWS, params, pack, 0.5, grad);
-	for (size_t i = 0; i < net->nparams; i++)
-		if (net->param[i].offset < net->ntrain)
-			compare_tensor(net, &net->param[i], wide, images, used, s, target, grad);
+	loss_grad(nst_grain_logits(g), p->target, nst_grain_logits_grad(g));
+	nst_grain_backward(g, ROWS, p->params, pack, 0.5, p->grad);
 	nst_pool_free(pool);
 	nst_pack_free(pack);
 	nst_grain_free(g);
 	nst_grain_plan_free(plan);
-	nst_net_free(net);
-	free(wide);
-	free(grad);
-	free(images);
-	free(params);
 }
 
-static void check_all(int noise, size_t frozen)
+/* Some elements of one tensor by differences of the twin. */
+static void compare_tensor(const struct pair *p, const struct nst_param *t)
+{
+	double largest = 1e-3, h = 1e-6;
+	struct nst_rng rng;
+
+	nst_rng_init(&rng, p->setting->seed, NST_RNG_TEST, 2, t->offset);
+	for (size_t i = 0; i < t->count; i++)
+		largest = fmax(largest, fabs(p->grad[t->offset + i]));
+	for (size_t i = 0; i < PER_TENSOR && i < t->count; i++) {
+		size_t in = t->count <= PER_TENSOR ? i : nst_rng_below(&rng, (uint32_t)t->count);
+		double *w = &p->wide[t->offset + in], was = *w, up, down, numeric;
+		float got = p->grad[t->offset + in];
+
+		*w = was + h;
+		up = twin_loss(p, p->wide);
+		*w = was - h;
+		down = twin_loss(p, p->wide);
+		*w = was;
+		numeric = (up - down) / (2 * h);
+		if (!(fabs(numeric - got) <= 2e-4 * largest))
+			fail_msg("%s: %s[%zu] is %.9g by differences, %.9g by the net (largest %g)",
+				 p->net->arch.name, t->name, in, numeric, (double)got, largest);
+	}
+}
+
+static void check_net(size_t which, const struct setting *s)
+{
+	struct pair p;
+
+	pair_run(&p, tiny_net(which, CLASSES), s);
+	for (size_t i = 0; i < p.net->nparams; i++)
+		if (p.net->param[i].offset < p.net->ntrain)
+			compare_tensor(&p, &p.net->param[i]);
+	pair_release(&p);
+}
+
+static void check_all(int noise, size_t frozen, uint64_t seeds)
 {
 	const struct nst_kernels *list[4];
 	size_t tables = nst_kernels_all(list);
 
-	nst_blas_init();
 	for (size_t i = 0; i < NTINY; i++) {
-		for (uint64_t seed = 1; seed <= 2; seed++) {
+		for (uint64_t seed = 1; seed <= seeds; seed++) {
 			struct setting s = { noise, frozen, seed, list[tables - 1] };
 
 			check_net(i, &s);
@@ -148,35 +190,35 @@ static void check_all(int noise, size_t frozen)
 static void test_plain(void **state)
 {
 	(void)state;
-	check_all(0, 0);
+	check_all(0, 0, 2);
 }
 
 static void test_with_noise(void **state)
 {
 	(void)state;
-	check_all(1, 0);
+	check_all(1, 0, 2);
 }
 
 static void test_with_fixed_statistics(void **state)
 {
 	(void)state;
-	check_all(0, SIZE_MAX);
+	check_all(0, SIZE_MAX, 1);
 }
 
 static void test_with_some_fixed_statistics(void **state)
 {
 	(void)state;
-	check_all(1, 2);
+	check_all(1, 2, 1);
 }
 
-/* Every table of kernels, one seed. */
+/* The narrower tables of kernels. */
 static void test_tables(void **state)
 {
 	const struct nst_kernels *list[4];
 	size_t tables = nst_kernels_all(list);
 
 	(void)state;
-	for (size_t t = 0; t < tables; t++) {
+	for (size_t t = 0; t + 1 < tables; t++) {
 		for (size_t i = 0; i < NTINY; i++) {
 			struct setting s = { 1, 0, 9, list[t] };
 
@@ -185,7 +227,71 @@ static void test_tables(void **state)
 	}
 }
 
-/* The statistics a grain reports: mean and biased variance of the first convolution, times share. */
+/* Maps so large that a grain is worked on in several chunks; here whole gradients are held against
+ * slopes along random directions. */
+static const char *const large[] = {
+	"net size=48 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0.5\n"
+	"conv k=3 s=1 c=16 bn=1 act=relu\n"
+	"basic k=3 s=1 c=16 n=2 shortcut=pad act=relu\n"
+	"basic k=3 s=2 c=20 n=1 shortcut=conv act=relu\n",
+	"net size=48 pad=same bn-eps=0.001 bn-momentum=0.99 init=tf dropout=0.3 drop-path=0.5\n"
+	"conv k=3 s=2 c=12 bn=1 act=swish\n"
+	"mbconv k=3 s=1 c=12 n=2 e=5 se=0.25 act=swish\n"
+	"conv k=1 s=1 c=48 bn=1 act=swish\n",
+	"net size=48 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0.5\n"
+	"conv k=3 s=1 c=12 bn=0 act=none\n"
+	"preact k=3 s=1 c=16 n=2 shortcut=conv act=relu\n"
+	"norm act=relu\n",
+};
+
+static void compare_slopes(const struct pair *p, const double *params)
+{
+	const struct nst_net *net = p->net;
+	double *moved = as_doubles(p->params, net->nfloats), norm = 0, h = 1e-7;
+
+	for (size_t i = 0; i < net->ntrain; i++)
+		norm += (double)p->grad[i] * p->grad[i];
+	for (uint64_t d = 0; d < 2; d++) {
+		double slope = 0, up, down;
+
+		for (int side = 1; side >= -1; side -= 2) {
+			struct nst_rng rng;
+
+			slope = 0;
+			nst_rng_init(&rng, 5, NST_RNG_TEST, 5, d);
+			for (size_t i = 0; i < net->ntrain; i++) {
+				double v = nst_rng_normal(&rng);
+
+				moved[i] = params[i] + side * h * v;
+				slope += v * p->grad[i];
+			}
+			*(side > 0 ? &up : &down) = twin_loss(p, moved);
+		}
+		up -= down;
+		if (!(fabs(up / (2 * h) - slope) <= 1e-4 * sqrt(norm)))
+			fail_msg("%s: slope %g, should be %g (of %g)", net->arch.name, slope,
+				 up / (2 * h), sqrt(norm));
+	}
+	free(moved);
+}
+
+static void test_chunks(void **state)
+{
+	const struct nst_kernels *list[4];
+	size_t tables = nst_kernels_all(list);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(large) / sizeof(*large); i++) {
+		struct setting s = { 1, 0, 3, list[tables - 1] };
+		struct pair p;
+
+		pair_run(&p, net_from("large", large[i], 0, CLASSES), &s);
+		compare_slopes(&p, p.wide);
+		pair_release(&p);
+	}
+}
+
+/* What a grain reports: mean and biased variance of the first convolution, times share. */
 static void test_reported_statistics(void **state)
 {
 	struct nst_net *net = tiny_net(1, CLASSES);
@@ -226,8 +332,13 @@ static void test_reported_statistics(void **state)
 								size_t r = i + a - 1, q = j + b - 1;
 
 								if (r < size && q < size)
-									z += images[((n * size + r) * size + q) * 3 + c] *
-									     w[((a * 3 + b) * 3 + c) * cout + o];
+									z += images[((n * size +
+										      r) * size +
+										     q) * 3 +
+										    c] *
+									     w[((a * 3 + b) * 3 +
+										c) * cout +
+									       o];
 							}
 					sum += z;
 					square += z * z;
@@ -254,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_with_fixed_statistics),
 		cmocka_unit_test(test_with_some_fixed_statistics),
 		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_reported_statistics),
 	};
 

@@ -20,7 +20,8 @@ static void test_hard_targets(void **state)
 	(void)state;
 	assert_int_equal(nst_target_expand(&t, 4, 0, 1, p, &err), 0);
 	assert_true(p[0] == 0 && p[1] == 0 && p[2] == 1 && p[3] == 0);
-	assert_int_equal(nst_target_expand(&t, 4, 0.1, 3, p, &err), 0); /* temperature is for soft ones */
+	assert_int_equal(nst_target_expand(&t, 4, 0.1, 3, p, &err),
+			 0); /* temperature is for soft ones */
 	close_to(p[0], 0.025);
 	close_to(p[2], 0.925);
 	t.class = 4;
@@ -69,7 +70,9 @@ static void test_top_targets(void **state)
 
 static void test_bad_probabilities(void **state)
 {
-	static const float bad[][2] = { { NAN, 1 }, { -0.1f, 1.1f }, { 0.3f, 0.3f }, { INFINITY, 0 }, { 1, 1 } };
+	static const float bad[][2] = {
+		{ NAN, 1 }, { -0.1f, 1.1f }, { 0.3f, 0.3f }, { INFINITY, 0 }, { 1, 1 }
+	};
 	const int32_t top[2] = { 0, 1 };
 	struct nst_err err = { 0 };
 	float p[2];
@@ -94,7 +97,8 @@ static void test_cross_entropy(void **state)
 	close_to(nst_cross_entropy(4, even, target, 2, grad), 1.3862943611198906); /* ln 4 */
 	close_to(grad[0], 0.5);
 	close_to(grad[1], -1.5);
-	assert_true(fabs(nst_cross_entropy(3, large, second, 1, grad) - 1000) < 1e-9); /* no overflow */
+	assert_true(fabs(nst_cross_entropy(3, large, second, 1, grad) - 1000) <
+		    1e-9); /* no overflow */
 	close_to(grad[0], 1);
 	close_to(grad[1], -1);
 }
@@ -114,21 +118,27 @@ static void test_cross_entropy_gradient_by_differences(void **state)
 		up[i] += 0x1p-10f;
 		down[i] -= 0x1p-10f;
 		assert_true(fabs((nst_cross_entropy(3, up, target, 1, NULL) -
-				  nst_cross_entropy(3, down, target, 1, NULL)) * 0x1p9 - grad[i]) < 1e-6);
+				  nst_cross_entropy(3, down, target, 1, NULL)) *
+					 0x1p9 -
+				 grad[i]) < 1e-6);
 	}
 }
 
 static void test_a_loss_that_is_no_number_shows(void **state)
 {
 	const float target[3] = { 1, 0, 0 };
-	const float bad[][3] = { { 0, NAN, 0 }, { 0, INFINITY, 0 }, { NAN, 0, 0 }, { -INFINITY, -INFINITY, -INFINITY } };
+	const float bad[][3] = { { 0, NAN, 0 },
+				 { 0, INFINITY, 0 },
+				 { NAN, 0, 0 },
+				 { -INFINITY, -INFINITY, -INFINITY } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		assert_false(isfinite(nst_cross_entropy(3, bad[i], target, 1, NULL)));
 }
 
-static void weights_are(enum nst_loss_form form, size_t labeled, size_t pseudo, double factor, double l, double u)
+static void weights_are(enum nst_loss_form form, size_t labeled, size_t pseudo, double factor,
+			double l, double u)
 {
 	double got_l, got_u;
 

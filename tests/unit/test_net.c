@@ -1,4 +1,5 @@
-/* Inference: against a plain twin with running statistics, and independence of batch, threads, table. */
+/* Inference: against a plain twin with running statistics, and independence of batch, threads,
+ * table. */
 #include "tests/unit/nn_twin.h"
 
 #include "libcore/nn/infer.h"
@@ -32,8 +33,8 @@ static struct source source_of(const struct nst_net *net, const float *images)
 }
 
 /* Logits of all rows, in runs of `batch` rows on `threads` threads. */
-static void infer_all(const struct nst_net *net, const float *params, const float *images, size_t batch,
-		      unsigned threads, float *logits)
+static void infer_all(const struct nst_net *net, const float *params, const float *images,
+		      size_t batch, unsigned threads, float *logits)
 {
 	struct source source = source_of(net, images);
 	struct nst_pool *pool;
@@ -45,7 +46,8 @@ static void infer_all(const struct nst_net *net, const float *params, const floa
 	for (; source.first < ROWS; source.first += batch) {
 		size_t n = ROWS - source.first < batch ? ROWS - source.first : batch;
 
-		assert_int_equal(nst_infer_run(inf, n, load_row, &source, logits + source.first * CLASSES, &err),
+		assert_int_equal(nst_infer_run(inf, n, load_row, &source,
+					       logits + source.first * CLASSES, &err),
 				 0);
 	}
 	nst_infer_free(inf);
@@ -65,8 +67,8 @@ static void test_equals_the_twin(void **state)
 		infer_all(net, params, images, ROWS, 2, got);
 		for (size_t j = 0; j < ROWS * CLASSES; j++)
 			if (!(fabs(got[j] - want[j]) <= 2e-5 * (1 + fabs(want[j]))))
-				fail_msg("%s: logit %zu is %g, should be %g", net->arch.name, j, (double)got[j],
-					 want[j]);
+				fail_msg("%s: logit %zu is %g, should be %g", net->arch.name, j,
+					 (double)got[j], want[j]);
 		nst_net_free(net);
 		free(wide);
 		free(images);
@@ -192,7 +194,8 @@ static void test_first_failing_row_is_named(void **state)
 		assert_int_equal(nst_pool_new(threads, &pool, &err), 0);
 		assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), 0);
 		for (int again = 0; again < 5; again++) {
-			assert_int_equal(nst_infer_run(inf, ROWS, load_row, &source, logits, &err), NST_EFORMAT);
+			assert_int_equal(nst_infer_run(inf, ROWS, load_row, &source, logits, &err),
+					 NST_EFORMAT);
 			assert_string_equal(err.msg, "row 13 is bad");
 		}
 		assert_int_equal(nst_infer_run(inf, 0, load_row, &source, logits, &err), 0);

@@ -10,7 +10,8 @@ struct scalar {
 	double w, first, second;
 };
 
-static void scalar_update(const struct nst_optim *o, double lr, double decay, double g, struct scalar *s)
+static void scalar_update(const struct nst_optim *o, double lr, double decay, double g,
+			  struct scalar *s)
 {
 	g += decay * s->w;
 	if (o->kind == NST_OPTIM_SGD) {
@@ -26,7 +27,8 @@ static void scalar_update(const struct nst_optim *o, double lr, double decay, do
 static void check(const struct nst_optim *o)
 {
 	struct nst_net *net = tiny_net(0, 3);
-	float *w = random_params(net, 5), *g = floats_new(net->nfloats), *before = floats_new(net->nfloats);
+	float *w = random_params(net, 5), *g = floats_new(net->nfloats),
+	      *before = floats_new(net->nfloats);
 	float *slot[2] = { floats_new(net->nfloats), floats_new(net->nfloats) };
 	struct scalar *twin = calloc(net->nfloats, sizeof(*twin));
 	size_t cut = net->ndecay / 2 + 3; /* ranges need no alignment */
@@ -46,7 +48,8 @@ static void check(const struct nst_optim *o)
 		nst_optim_update(o, k, net, 0, cut, 0.1, g, slot, w);
 		nst_optim_update(o, k, net, cut, net->ntrain, 0.1, g, slot, w);
 		for (size_t i = 0; i < net->ntrain; i++)
-			scalar_update(o, 0.1, i < net->ndecay ? o->weight_decay : 0, g[i], &twin[i]);
+			scalar_update(o, 0.1, i < net->ndecay ? o->weight_decay : 0, g[i],
+				      &twin[i]);
 	}
 	for (size_t i = 0; i < net->ntrain; i++)
 		if (!(fabs(w[i] - twin[i].w) <= 1e-5 * (1 + fabs(twin[i].w))))
@@ -68,13 +71,17 @@ static void test_sgd(void **state)
 	check(&(struct nst_optim){ .kind = NST_OPTIM_SGD });
 	check(&(struct nst_optim){ .kind = NST_OPTIM_SGD, .momentum = 0.9 });
 	check(&(struct nst_optim){ .kind = NST_OPTIM_SGD, .momentum = 0.9, .weight_decay = 0.05 });
-	check(&(struct nst_optim){ .kind = NST_OPTIM_SGD, .momentum = 0.9, .weight_decay = 0.05, .nesterov = 1 });
+	check(&(struct nst_optim){
+		.kind = NST_OPTIM_SGD, .momentum = 0.9, .weight_decay = 0.05, .nesterov = 1 });
 }
 
 static void test_rmsprop(void **state)
 {
 	(void)state;
-	check(&(struct nst_optim){ .kind = NST_OPTIM_RMSPROP_TF, .rho = 0.9, .eps = 0.001, .momentum = 0.9,
+	check(&(struct nst_optim){ .kind = NST_OPTIM_RMSPROP_TF,
+				   .rho = 0.9,
+				   .eps = 0.001,
+				   .momentum = 0.9,
 				   .weight_decay = 0.05 });
 }
 
@@ -82,15 +89,19 @@ static void test_rmsprop(void **state)
 static void test_rmsprop_by_hand(void **state)
 {
 	struct nst_net *net = tiny_net(1, 3);
-	struct nst_optim o = { .kind = NST_OPTIM_RMSPROP_TF, .rho = 0.9, .eps = 0.001, .momentum = 0.9 };
+	struct nst_optim o = {
+		.kind = NST_OPTIM_RMSPROP_TF, .rho = 0.9, .eps = 0.001, .momentum = 0.9
+	};
 	float ms = 1, mom = 0, w = 3, g = 2, *slot[2] = { &ms, &mom };
 
 	(void)state;
-	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, &g, slot, &w);
+	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, &g, slot,
+			 &w);
 	assert_true(fabsf(ms - 1.3f) < 1e-6f);
 	assert_true(fabs(mom - 0.8767209) < 1e-6);
 	assert_true(fabs(w - 2.1232791) < 1e-6);
-	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, &g, slot, &w);
+	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, &g, slot,
+			 &w);
 	assert_true(fabsf(ms - 1.57f) < 1e-6f);
 	assert_true(fabs(w - (2.1232791 - (0.9 * 0.8767209 + 1 / sqrt(1.571)))) < 1e-6);
 	nst_net_free(net);
@@ -134,9 +145,12 @@ static void test_ema_decay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sgd),	    cmocka_unit_test(test_rmsprop),
-		cmocka_unit_test(test_rmsprop_by_hand), cmocka_unit_test(test_what_decays),
-		cmocka_unit_test(test_slots),	    cmocka_unit_test(test_ema_decay),
+		cmocka_unit_test(test_sgd),
+		cmocka_unit_test(test_rmsprop),
+		cmocka_unit_test(test_rmsprop_by_hand),
+		cmocka_unit_test(test_what_decays),
+		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_ema_decay),
 	};
 
 	return cmocka_run_group_tests_name("optim", tests, NULL, NULL);

@@ -25,24 +25,31 @@ static void test_constant(void **state)
 
 static void test_cosine(void **state)
 {
-	struct nst_schedule s = { .kind = NST_SCHEDULE_COSINE, .base = 0.4, .epochs = 25, .warmup = 5, .final = 0.1 };
+	struct nst_schedule s = {
+		.kind = NST_SCHEDULE_COSINE, .base = 0.4, .epochs = 25, .warmup = 5, .final = 0.1
+	};
 
 	(void)state;
 	close_to(nst_schedule_rate(&s, 2.5), 0.2);
 	close_to(nst_schedule_rate(&s, 5), 0.4);
 	close_to(nst_schedule_rate(&s, 15), 0.25); /* half way */
-	close_to(nst_schedule_rate(&s, 10), 0.1 + 0.3 * (1 + sqrt(0.5)) / 2); /* a quarter: cos 45 degrees */
+	close_to(nst_schedule_rate(&s, 10),
+		 0.1 + 0.3 * (1 + sqrt(0.5)) / 2); /* a quarter: cos 45 degrees */
 	close_to(nst_schedule_rate(&s, 25), 0.1);
 	close_to(nst_schedule_rate(&s, 99), 0.1);
 	s.warmup = 25;
 	close_to(nst_schedule_rate(&s, 25), 0.1);
 }
 
-/* noisystudent's ImageNet run: 0.128, 0.97 every 2.4 epochs, 5 epochs of warm-up, counted from 0. */
+/* noisystudent's ImageNet run: 0.128, 0.97 every 2.4 epochs, 5 epochs of warm-up. */
 static void test_staircase(void **state)
 {
-	struct nst_schedule s = { .kind = NST_SCHEDULE_STAIRCASE, .base = 0.128, .epochs = 350, .warmup = 5,
-				  .decay_rate = 0.97, .decay_epochs = 2.4 };
+	struct nst_schedule s = { .kind = NST_SCHEDULE_STAIRCASE,
+				  .base = 0.128,
+				  .epochs = 350,
+				  .warmup = 5,
+				  .decay_rate = 0.97,
+				  .decay_epochs = 2.4 };
 
 	(void)state;
 	close_to(nst_schedule_rate(&s, 2.5), 0.064);
@@ -55,7 +62,8 @@ static void test_staircase(void **state)
 static void test_final_rate(void **state)
 {
 	(void)state;
-	assert_true(fabs(nst_schedule_decay_epochs(0.008, 0.0001, 202.33, 5, 0.97) - 1.3716) < 1e-3);
+	assert_true(fabs(nst_schedule_decay_epochs(0.008, 0.0001, 202.33, 5, 0.97) - 1.3716) <
+		    1e-3);
 }
 
 static void test_refused(void **state)
@@ -68,9 +76,21 @@ static void test_refused(void **state)
 		{ .kind = NST_SCHEDULE_CONSTANT, .base = 1, .epochs = 1, .warmup = 2 },
 		{ .kind = NST_SCHEDULE_CONSTANT, .base = 1, .epochs = 1, .warmup = -1 },
 		{ .kind = NST_SCHEDULE_COSINE, .base = 1, .epochs = 1, .final = 2 },
-		{ .kind = NST_SCHEDULE_STAIRCASE, .base = 1, .epochs = 1, .decay_rate = 0, .decay_epochs = 1 },
-		{ .kind = NST_SCHEDULE_STAIRCASE, .base = 1, .epochs = 1, .decay_rate = 1.5, .decay_epochs = 1 },
-		{ .kind = NST_SCHEDULE_STAIRCASE, .base = 1, .epochs = 1, .decay_rate = 0.9, .decay_epochs = 0 },
+		{ .kind = NST_SCHEDULE_STAIRCASE,
+		  .base = 1,
+		  .epochs = 1,
+		  .decay_rate = 0,
+		  .decay_epochs = 1 },
+		{ .kind = NST_SCHEDULE_STAIRCASE,
+		  .base = 1,
+		  .epochs = 1,
+		  .decay_rate = 1.5,
+		  .decay_epochs = 1 },
+		{ .kind = NST_SCHEDULE_STAIRCASE,
+		  .base = 1,
+		  .epochs = 1,
+		  .decay_rate = 0.9,
+		  .decay_epochs = 0 },
 	};
 	struct nst_err err = { 0 };
 
@@ -82,7 +102,7 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_constant), cmocka_unit_test(test_cosine),
+		cmocka_unit_test(test_constant),  cmocka_unit_test(test_cosine),
 		cmocka_unit_test(test_staircase), cmocka_unit_test(test_final_rate),
 		cmocka_unit_test(test_refused),
 	};

@@ -299,6 +299,45 @@ static void balance_does_not_depend_on_order(void **state)
 		assert_int_equal(copies[i] > 0, again[i] > 0);
 }
 
+static void grid_rule_decides_each_row_alone(void **state)
+{
+	enum { N = 3000, K = 5 };
+	static struct nst_candidate c[N];
+	static uint32_t copies[N];
+	const struct nst_balance_rule rule = {.min_confidence = 0.2f, .max_confidence = 0.95f,
+					      .per_class = 170, .duplicate = 1, .seed = 3};
+	const struct nst_grid_rule grid = {0.2f, 170, 1};
+	struct nst_balance_class report[K];
+	struct nst_grid_class g[K];
+	struct nst_histogram h;
+	uint64_t total[K] = {0};
+
+	(void)state;
+	make_candidates(c, N, K, 4);
+	assert_int_equal(nst_histogram_init(&h, K, &err), 0);
+	for (size_t i = 0; i < N; i++)
+		nst_histogram_add(&h, (size_t)c[i].class, c[i].confidence);
+	nst_grid_thresholds(&h, &grid, g);
+	nst_balance_grid(c, N, K, g, &rule, copies, report);
+	for (size_t i = 0; i < N; i++) {
+		const struct nst_grid_class *of = &g[c[i].class];
+		uint32_t wanted = c[i].confidence > 0.95f ? 0 :
+				  nst_grid_copies(of, c[i].confidence, 3, c[i].hash);
+
+		assert_int_equal(copies[i], wanted);
+		total[c[i].class] += wanted;
+	}
+	for (size_t k = 0; k < K; k++) {
+		assert_int_equal(report[k].copies, total[k]);
+		assert_int_equal(report[k].read, h.count[k]);
+		assert_int_equal(report[k].read, report[k].below + report[k].above +
+				 report[k].capped + report[k].kept);
+	}
+	assert_true(report[0].capped > 0 && report[0].above > 0);
+	assert_true(report[K - 2].copies > report[K - 2].kept);
+	nst_histogram_release(&h);
+}
+
 static void take_is_a_nested_keyed_choice(void **state)
 {
 	enum { N = 4000 };
@@ -464,6 +503,7 @@ int main(void)
 		cmocka_unit_test(select_brings_the_first_to_the_front),
 		cmocka_unit_test(balance_equals_its_twin),
 		cmocka_unit_test(balance_does_not_depend_on_order),
+		cmocka_unit_test(grid_rule_decides_each_row_alone),
 		cmocka_unit_test(take_is_a_nested_keyed_choice),
 		cmocka_unit_test(keyset_finds_what_was_added),
 		cmocka_unit_test(exp_is_that_of_the_library),

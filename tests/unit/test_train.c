@@ -1,4 +1,4 @@
-/* The trainer: a step by hand, the same bits for any number of threads, exact resumption, failures. */
+/* The trainer: a step by hand, the same bits on any threads, exact resumption, failures. */
 #include "tests/unit/nn_twin.h"
 
 #include "libcore/nn/grain.h"
@@ -81,7 +81,8 @@ struct run {
 	struct nst_trainer *trainer;
 };
 
-static struct run run_new(const struct nst_net *net, const struct nst_train_options *o, unsigned threads)
+static struct run run_new(const struct nst_net *net, const struct nst_train_options *o,
+			  unsigned threads)
 {
 	struct run r;
 	struct nst_err err = { 0 };
@@ -171,7 +172,8 @@ static void test_resuming_is_exact(void **state)
 	for (int kind = NST_OPTIM_SGD; kind <= NST_OPTIM_RMSPROP_TF; kind++) {
 		struct nst_net *net = tiny_net(0, CLASSES);
 		struct nst_train_options o = options_of(net, (enum nst_optim_kind)kind);
-		struct run through = run_new(net, &o, 2), first = run_new(net, &o, 2), second = run_new(net, &o, 1);
+		struct run through = run_new(net, &o, 2), first = run_new(net, &o, 2),
+			   second = run_new(net, &o, 1);
 		struct nst_trainer_array from[NST_TRAINER_ARRAYS], to[NST_TRAINER_ARRAYS];
 		size_t n;
 
@@ -193,8 +195,9 @@ static void test_resuming_is_exact(void **state)
 }
 
 /* Gradients of one grain, by the same engine but without the trainer. */
-static void grain_grad(const struct nst_net *net, const struct nst_train_options *o, const struct batch *b,
-		       size_t first, size_t n, const float *params, float *grad, double *loss)
+static void grain_grad(const struct nst_net *net, const struct nst_train_options *o,
+		       const struct batch *b, size_t first, size_t n, const float *params,
+		       float *grad, double *loss)
 {
 	const struct nst_kernels *k = nst_kernels_get(&(const char *){ NULL });
 	struct nst_grain_plan *plan;
@@ -212,7 +215,8 @@ static void grain_grad(const struct nst_net *net, const struct nst_train_options
 		const struct nst_row *r = &b->row[first + i];
 		size_t floats = net->size * net->size * 3;
 
-		memcpy(nst_grain_input(g) + i * floats, b->images + (first + i) * floats, floats * sizeof(float));
+		memcpy(nst_grain_input(g) + i * floats, b->images + (first + i) * floats,
+		       floats * sizeof(float));
 		nst_grain_noise(g, i, o->seed, r->epoch, r->key, o->dropout, o->drop_path);
 	}
 	nst_grain_forward(g, n, params, pack);
@@ -221,9 +225,12 @@ static void grain_grad(const struct nst_net *net, const struct nst_train_options
 		int smooth = r->role == NST_ROLE_LABELED || o->smooth_pseudo;
 		float target[CLASSES];
 
-		assert_int_equal(nst_target_expand(&r->target, CLASSES, smooth ? o->label_smoothing : 0,
-						   o->temperature, target, &err), 0);
-		*loss += r->weight * nst_cross_entropy(CLASSES, nst_grain_logits(g) + i * CLASSES, target, r->weight,
+		assert_int_equal(nst_target_expand(&r->target, CLASSES,
+						   smooth ? o->label_smoothing : 0, o->temperature,
+						   target, &err),
+				 0);
+		*loss += r->weight * nst_cross_entropy(CLASSES, nst_grain_logits(g) + i * CLASSES,
+						       target, r->weight,
 						       nst_grain_logits_grad(g) + i * CLASSES);
 	}
 	nst_grain_backward(g, n, params, pack, (double)n / (double)b->n, grad);
@@ -248,12 +255,14 @@ static void test_a_step_by_hand(void **state)
 	size_t labeled = 0;
 
 	(void)state;
-	o.optim = (struct nst_optim){ .kind = NST_OPTIM_SGD, .momentum = 0.9, .weight_decay = 0.01 };
+	o.optim =
+		(struct nst_optim){ .kind = NST_OPTIM_SGD, .momentum = 0.9, .weight_decay = 0.01 };
 	o.smooth_pseudo = 0;
 	r = run_new(net, &o, 2);
 	after = nst_trainer_params(r.trainer);
 	memcpy(before, after, net->nfloats * sizeof(float));
-	assert_int_equal(nst_trainer_step(r.trainer, 0.25, b->row, b->n, load_row, b, &stats, &err), 0);
+	assert_int_equal(nst_trainer_step(r.trainer, 0.25, b->row, b->n, load_row, b, &stats, &err),
+			 0);
 	for (size_t i = 0; i < 5; i++) {
 		g[i] = floats_new(net->nfloats);
 		grain_grad(net, &o, b, i * GRAIN, i < 4 ? GRAIN : 2, before, g[i], &loss);
@@ -262,13 +271,16 @@ static void test_a_step_by_hand(void **state)
 		float sum = ((g[0][i] + g[1][i]) + (g[2][i] + g[3][i])) + g[4][i], want;
 
 		if (i < net->ntrain)
-			want = before[i] - 0.25f * (sum + (i < net->ndecay ? 0.01f * before[i] : 0));
+			want = before[i] -
+			       0.25f * (sum + (i < net->ndecay ? 0.01f * before[i] : 0));
 		else
-			want = (float)(net->arch.bn_momentum * before[i] + (1 - net->arch.bn_momentum) * sum);
+			want = (float)(net->arch.bn_momentum * before[i] +
+				       (1 - net->arch.bn_momentum) * sum);
 		assert_true(fabsf(after[i] - want) <= 2e-6f * (1 + fabsf(want)));
 		/* First average: decay min(.9, 1/10). */
 		want = 0.1f * before[i] + 0.9f * after[i];
-		assert_true(fabsf(nst_trainer_ema(r.trainer)[i] - want) <= 2e-6f * (1 + fabsf(want)));
+		assert_true(fabsf(nst_trainer_ema(r.trainer)[i] - want) <=
+			    2e-6f * (1 + fabsf(want)));
 	}
 	assert_true(fabs(stats.loss - loss) < 1e-6);
 	for (size_t i = 0; i < b->n; i++)
@@ -302,7 +314,9 @@ static void test_seed_and_epoch_change_the_noise(void **state)
 		nst_net_init(net, 1, nst_trainer_params(r.trainer));
 		for (size_t j = 0; j < b->n; j++)
 			b->row[j].epoch = i == 2;
-		assert_int_equal(nst_trainer_step(r.trainer, 0.25, b->row, b->n, load_row, b, &stats, &err), 0);
+		assert_int_equal(
+			nst_trainer_step(r.trainer, 0.25, b->row, b->n, load_row, b, &stats, &err),
+			0);
 		loss[i] = stats.loss;
 		run_free(&r);
 		o.seed = i == 0 ? 78 : 77;
@@ -331,11 +345,14 @@ static void test_it_learns(void **state)
 		o.grain = 8;
 		r = run_new(net, &o, 2);
 		for (int step = 0; step < 60; step++) {
-			assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), 0);
+			assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b,
+							  &stats, &err),
+					 0);
 			first = step ? first : stats.loss;
 		}
 		if (!(stats.loss < 0.6 * first))
-			fail_msg("%s: loss %g at first, %g at last", net->arch.name, first, stats.loss);
+			fail_msg("%s: loss %g at first, %g at last", net->arch.name, first,
+				 stats.loss);
 		assert_true(stats.labeled_correct * 10 >= stats.labeled * 8);
 		run_free(&r);
 		batch_free(b);
@@ -360,23 +377,31 @@ static void test_failures_leave_the_state(void **state)
 		run_steps(&r, net, 0, 2);
 		run_steps(&twin, net, 0, 2);
 		b->images[5] = NAN;
-		assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), NST_EINVAL);
+		assert_int_equal(
+			nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err),
+			NST_EINVAL);
 		assert_non_null(strstr(err.msg, "loss is not finite at step 2"));
 		assert_same_state(&r, &twin);
 		b->images[5] = kept;
 
 		b->bad = 13;
-		assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), NST_EFORMAT);
+		assert_int_equal(
+			nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err),
+			NST_EFORMAT);
 		assert_string_equal(err.msg, "row 13 is bad");
 		b->bad = SIZE_MAX;
 
 		b->row[7].target.class = CLASSES;
-		assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), NST_EINVAL);
+		assert_int_equal(
+			nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err),
+			NST_EINVAL);
 		assert_string_equal(err.msg, "step 2, row 7: a target names class 5 of 5");
 		b->row[7].target.class = 0;
 
 		b->row[3].weight = INFINITY;
-		assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err), NST_EINVAL);
+		assert_int_equal(
+			nst_trainer_step(r.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err),
+			NST_EINVAL);
 		assert_non_null(strstr(err.msg, "gradient is not finite at step 2"));
 		assert_same_state(&r, &twin);
 
@@ -415,8 +440,10 @@ static void test_refused(void **state)
 		assert_null(t);
 	}
 	/* Nine rows are two grains of four and one alone. */
-	assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, 9, load_row, b, &stats, &err), NST_EINVAL);
-	assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, 0, load_row, b, &stats, &err), NST_EINVAL);
+	assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, 9, load_row, b, &stats, &err),
+			 NST_EINVAL);
+	assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, 0, load_row, b, &stats, &err),
+			 NST_EINVAL);
 	batch_free(b);
 	run_free(&r);
 	nst_net_free(net);
@@ -432,10 +459,12 @@ static void test_options_of_the_authors(void **state)
 	assert_int_equal(nst_arch_find("efficientnet-b0", &arch, &err), 0);
 	nst_train_options_init(&o, &arch);
 	assert_int_equal(o.optim.kind, NST_OPTIM_RMSPROP_TF);
-	assert_true(o.dropout == 0.2 && o.drop_path == 0.2 && o.ema == 0.9999 && o.label_smoothing == 0.1);
+	assert_true(o.dropout == 0.2 && o.drop_path == 0.2 && o.ema == 0.9999 &&
+		    o.label_smoothing == 0.1);
 	assert_int_equal(nst_arch_find("wrn-28-2", &arch, &err), 0);
 	nst_train_options_init(&o, &arch);
-	assert_true(o.optim.kind == NST_OPTIM_SGD && o.optim.nesterov && o.optim.weight_decay == 5e-4);
+	assert_true(o.optim.kind == NST_OPTIM_SGD && o.optim.nesterov &&
+		    o.optim.weight_decay == 5e-4);
 }
 
 static void test_memory_is_told_before(void **state)

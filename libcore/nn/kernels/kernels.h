@@ -47,7 +47,8 @@ struct nst_kernels {
 	/* Floats needed for the packed form of b (k,n), and the packing. */
 	size_t (*pack_size)(size_t k, size_t n);
 	void (*pack)(size_t k, size_t n, const float *b, size_t ldb, float *packed);
-	/* c (m,n) = [c +] a (m,k) * b (k,n) [+ bias(n)], then act.  a[i*a_row + p*a_col]. */
+	/* c (m,n) = [c +] a (m,k) * b (k,n) [+ bias(n)], then act.  a[i*a_row + p*a_col]; fast when
+	 * either is 1.  With accumulate the chain of an element starts from c. */
 	void (*gemm)(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
 		     const float *packed, const float *bias, enum nst_act act, int accumulate,
 		     float *c, size_t ldc);
@@ -87,7 +88,9 @@ struct nst_kernels {
 	/* Backward, two passes.  With g = dy * act'(v) (for RELU from y > 0; for SWISH/SIGMOID v is
 	 * formed again from z, residual NULL there) and xhat = (z-mean)*istd:
 	 *   pass 1: dgamma(c) = sum of path*g*xhat, dbeta(c) = sum of path*g; dres = g if dres
-	 *           is not NULL (overwritten, or added to when add_res).
+	 *           is not NULL (overwritten, or added to when add_res).  dres may be dy: with g
+	 *           in its place pass 2 can be called with NST_ACT_NONE, which saves SWISH and
+	 *           SIGMOID the second forming of act'.
 	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows); dz may be dy. */
 	void (*bn_backward_sums)(const struct nst_bn *s, const float *dy, const float *y,
 				 const float *z, const float *mean, const float *istd,
@@ -119,7 +122,8 @@ struct nst_kernels {
 	void (*act_backward)(size_t count, enum nst_act act, const float *x, const float *dy,
 			     float *dx);
 	void (*add)(size_t count, const float *x, float *y); /* y += x */
-	/* Max pooling k x k, stride, padding as in s (cin == cout); arg keeps the tap for backward. */
+	/* Max pooling k x k, stride, padding as in s (cin == cout); every output must read a
+	 * pixel.  arg keeps the tap for backward. */
 	void (*max_pool)(const struct nst_conv *s, const float *x, float *y, unsigned char *arg);
 	void (*max_pool_grad)(const struct nst_conv *s, const float *dy, const unsigned char *arg,
 			      float *dx);

@@ -266,9 +266,10 @@ static void dw_forward(const struct nst_conv *s, const float *x, const float *w,
 						  s->pad_top);
 				size_t xx = reads(pixel % s->wo, t % s->k, s->stride, s->pad_left);
 
+				size_t from = ((image * s->h + yy) * s->w + xx) * s->cin + c;
+
 				if (yy < s->h && xx < s->w)
-					sum = fmaf(x[((image * s->h + yy) * s->w + xx) * s->cin + c],
-						   w[t * s->cin + c], sum);
+					sum = fmaf(x[from], w[t * s->cin + c], sum);
 			}
 			if (bias)
 				sum += bias[c];

@@ -12,10 +12,10 @@ extern const struct nst_kernels nst_kernels_neon;
 #endif
 
 /* exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln 2 / 2.  LN2_HI has 9 significant bits, so
- * n * LN2_HI is exact; LN2_LO is the rest of ln 2.  exp(r) = 1 + r + r^2 (C2 + C3 r + ... + C6 r^4),
- * where C is our own minimax fit of the relative error (4e-9 on the interval, a fifteenth of an
- * ulp).  Below EXP_MIN the result is 0, above EXP_MAX infinity.  Adding ROUND to a small number
- * leaves the nearest whole number in the low bits of the sum. */
+ * n * LN2_HI is exact; LN2_LO is the rest of ln 2.  exp(r) = 1 + r + r^2 (C2 + ... + C6 r^4), where
+ * C is our own minimax fit of the relative error (4e-9 on the interval, a fifteenth of an ulp).
+ * Below EXP_MIN the result is 0, above EXP_MAX infinity.  Adding ROUND to a small number leaves the
+ * nearest whole number in the low bits of the sum. */
 #define NST_EXP_MIN    -104.0f
 #define NST_EXP_MAX    89.0f
 #define NST_EXP_LOG2E  0x1.715476p+0f

@@ -65,7 +65,9 @@ static inline V v_where_positive(V x, V then)
 
 static inline V v_power2(__m256i n)
 {
-	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+	__m256i biased = _mm256_add_epi32(n, _mm256_set1_epi32(127));
+
+	return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 
 static inline V v_scale2(V x, V n)
