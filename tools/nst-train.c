@@ -202,8 +202,10 @@ int main(int argc, char **argv)
 
 	for (size_t i = 0; f.list && nst_arch_listed(i); i++)
 		puts(nst_arch_listed(i));
-	if (f.list)
+	if (f.list) {
+		free(line);
 		return nst_finish_stdout();
+	}
 	nst_need_input(argc - first, "a shard or a mix");
 	if (!f.dry_run)
 		nst_refuse_terminal(f.common.output);

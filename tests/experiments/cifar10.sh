@@ -4,7 +4,7 @@
 # the test.  Prints a table, and keeps it with everything else under experiments/cifar10.
 #
 # What is finished stays, and training goes on from its last checkpoint: run it again after a break.
-# Settings are in tests/experiments/cifar10.mk.
+# Settings are in tests/experiments/cifar10.mk; arguments go to make, such as RATIO=3.
 #
 #	CIFAR10=FILE   an archive or a directory with train/CLASS/*.jpg and test/CLASS/*.jpg; else
 #	               cifar10-jpeg.tar.zst or cifar10/ is looked for in ./, data/, ../data/ and
@@ -58,4 +58,4 @@ prepare_images() {
 prepare_images
 mkdir -p "$OUT"
 exec "${MAKE:-make}" --no-print-directory -f tests/experiments/cifar10.mk \
-	OUT="$OUT" IMAGES="$images" NST="$NST_BIN/" TUNE="$TUNE"
+	OUT="$OUT" IMAGES="$images" NST="$NST_BIN/" TUNE="$TUNE" "$@"
