@@ -28,6 +28,13 @@ in_script 'ok true true; kill -SEGV $$' 1 "1 passed, 1 failed" "a crash"
 in_script 'exit 0' 1 "0 passed, 1 failed" "no assertion at all"
 in_script 'ok true true; touch "$TMPDIR/leftover"; done_testing' 1 "1 passed, 1 failed" \
 	"files left behind"
+if [ -e /proc/self/cwd ]; then
+	in_script 'ok true true; sleep 1000 > /dev/null 2>&1 & done_testing' \
+		1 "1 passed, 1 failed" "a process left running"
+	contains "which is named" "$stdout" "left running: sleep 1000"
+else
+	skip "there is no /proc" "a process left running"
+fi
 
 # each of these assertions must fail, so that the summary counts one failure
 must_fail() {
