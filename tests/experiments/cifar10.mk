@@ -5,16 +5,19 @@ SEED       := 1
 ITERATIONS := 2
 ARCH_0     := resnet20
 ARCH_1     := resnet20
-ARCH_2     := resnet20
+ARCH_2     := resnet26
 
-TRAIN_FLAGS   := --lr=0.1 --nesterov --weight-decay=5e-4 --randaugment=n2,m9
-TEACHER_FLAGS := --batch=64 --epochs=110
+TRAIN_FLAGS   := --lr=0.1 --nesterov --weight-decay=5e-4
+# The usual noise of small images, which lets the teacher fit its few labels in the time there is.
+TEACHER_FLAGS := --batch=64 --epochs=80 --cutout=4
 # A step has 16 labeled rows and RATIO times as many pseudo-labeled ones.
-STUDENT_FLAGS := --batch=16 --epochs=20
+STUDENT_FLAGS   := --batch=16 --randaugment=n1,m9
+STUDENT_FLAGS_1 := --epochs=22
+STUDENT_FLAGS_2 := --epochs=20
 RATIO         := 7
 INFER_FLAGS   := --soft
 FILTER_FLAGS  := --per-class=4500
-# The first student again: same mix, same settings, but clean images and no noise in the net.
+# The first student again: same mix, same steps, but clean images and no noise in the net.
 NO_NOISE := --randaugment=none --crop=plain --no-flip --dropout=0 --drop-path=0
 
 LABELS         := 5000
