@@ -12,7 +12,8 @@
 
 /* ---- words --------------------------------------------------------------------------------- */
 
-static const char *const kind_word[] = { "conv", "mbconv", "basic", "preact", "norm" };
+static const char *const kind_word[] = { "conv",       "maxpool", "mbconv", "basic",
+					 "bottleneck", "preact",  "norm" };
 static const char *const pad_word[] = { "same", "symmetric" };
 static const char *const shortcut_word[] = { "pad", "conv" };
 static const char *const init_word[] = { "tf", "he" };
@@ -149,6 +150,17 @@ static int net_line_parse(char *rest, struct nst_arch *a, struct nst_err *err)
 	return r;
 }
 
+/* Kinds that are blocks with a shortcut, and those with an activation behind the sum. */
+static int has_shortcut(enum nst_stage_kind kind)
+{
+	return kind == NST_STAGE_BASIC || kind == NST_STAGE_BOTTLENECK || kind == NST_STAGE_PREACT;
+}
+
+static int acts_on_sum(enum nst_stage_kind kind)
+{
+	return kind == NST_STAGE_BASIC || kind == NST_STAGE_BOTTLENECK;
+}
+
 static int stage_line_parse(char *rest, struct nst_stage *s, const char *name, size_t lineno,
 			    struct nst_err *err)
 {
@@ -163,27 +175,35 @@ static int stage_line_parse(char *rest, struct nst_stage *s, const char *name, s
 	if (s->kind != NST_STAGE_NORM) {
 		keys[n++] = key_size("k", 1, 15, &s->k);
 		keys[n++] = key_size("s", 1, 4, &s->stride);
-		keys[n++] = key_size("c", 1, NST_ARCH_CHANNELS, &s->channels);
 	}
-	if (s->kind == NST_STAGE_CONV)
+	if (s->kind == NST_STAGE_CONV) {
+		keys[n++] = key_size("c", 1, NST_ARCH_CHANNELS, &s->channels);
 		keys[n++] = key_size("bn", 0, 1, &bn);
-	else if (s->kind != NST_STAGE_NORM)
+	} else if (nst_stage_is_block(s->kind)) {
+		keys[n++] = key_size("c", 1, NST_ARCH_CHANNELS, &s->channels);
 		keys[n++] = key_size("n", 1, 1000, &s->repeats);
+	}
 	if (s->kind == NST_STAGE_MBCONV) {
 		keys[n++] = key_size("e", 1, 64, &s->expand);
 		keys[n++] = key_real("se", 0, 1, &s->se);
 	}
-	if (s->kind == NST_STAGE_BASIC || s->kind == NST_STAGE_PREACT)
+	if (has_shortcut(s->kind))
 		keys[n++] = key_word("shortcut", shortcut_word, COUNT(shortcut_word), &shortcut);
-	keys[n++] = key_word("act", act_word, COUNT(act_word), &act);
+	if (s->kind != NST_STAGE_MAXPOOL)
+		keys[n++] = key_word("act", act_word, COUNT(act_word), &act);
 	r = keys_parse(rest, keys, n, name, lineno, err);
 	if (r)
 		return r;
 	/* The kernels form the activation behind a residual again only for relu. */
-	if (s->kind == NST_STAGE_BASIC && act != NST_ACT_RELU)
+	if (acts_on_sum(s->kind) && act != NST_ACT_RELU)
 		return nst_fail(err, NST_EFORMAT,
-				"architecture '%s', line %zu: 'basic' needs act=relu", name,
-				lineno);
+				"architecture '%s', line %zu: '%s' needs act=relu", name, lineno,
+				kind_word[s->kind]);
+	if (s->kind == NST_STAGE_BOTTLENECK && s->channels % 4)
+		return nst_fail(err, NST_EFORMAT,
+				"architecture '%s', line %zu: 'c' of a bottleneck must be a "
+				"multiple of 4",
+				name, lineno);
 	if (s->k % 2 == 0)
 		return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: 'k' must be odd",
 				name, lineno);
@@ -193,8 +213,8 @@ static int stage_line_parse(char *rest, struct nst_stage *s, const char *name, s
 	return 0;
 }
 
-/* Where a stage may stand: a convolution opens the net, a convolution or a norm may close it, and
- * blocks do not mix kinds (their parameters are numbered per kind). */
+/* Where a stage may stand: a convolution opens the net, with a pool behind it or not, a convolution
+ * or a norm may close it, and blocks do not mix kinds (their parameters are numbered per kind). */
 static int order_check(const struct nst_arch *a, struct nst_err *err)
 {
 	enum nst_stage_kind block = NST_STAGE_CONV;
@@ -206,8 +226,10 @@ static int order_check(const struct nst_arch *a, struct nst_err *err)
 	for (size_t i = 1; i < a->nstages; i++) {
 		enum nst_stage_kind kind = a->stage[i].kind;
 
-		if (kind == NST_STAGE_CONV || kind == NST_STAGE_NORM) {
-			if (i + 1 != a->nstages)
+		if (kind == NST_STAGE_MAXPOOL && i == 1)
+			continue;
+		if (!nst_stage_is_block(kind)) {
+			if (i + 1 != a->nstages || kind == NST_STAGE_MAXPOOL)
 				return nst_fail(err, NST_EFORMAT,
 						"architecture '%s', line %zu: '%s' in the middle "
 						"of the net",
@@ -321,20 +343,22 @@ static int stage_print(const struct nst_stage *s, struct nst_buf *b, struct nst_
 	int r = nst_buf_printf(b, err, "%s", kind_word[s->kind]);
 
 	if (!r && s->kind != NST_STAGE_NORM)
-		r = nst_buf_printf(b, err, " k=%zu s=%zu c=%zu", s->k, s->stride, s->channels);
+		r = nst_buf_printf(b, err, " k=%zu s=%zu", s->k, s->stride);
 	if (!r && s->kind == NST_STAGE_CONV)
-		r = nst_buf_printf(b, err, " bn=%d", s->bn);
-	else if (!r && s->kind != NST_STAGE_NORM)
-		r = nst_buf_printf(b, err, " n=%zu", s->repeats);
+		r = nst_buf_printf(b, err, " c=%zu bn=%d", s->channels, s->bn);
+	else if (!r && nst_stage_is_block(s->kind))
+		r = nst_buf_printf(b, err, " c=%zu n=%zu", s->channels, s->repeats);
 	if (!r && s->kind == NST_STAGE_MBCONV) {
 		r = nst_buf_printf(b, err, " e=%zu", s->expand);
 		if (!r)
 			r = real_print(b, "se", s->se, err);
 	}
-	if (!r && (s->kind == NST_STAGE_BASIC || s->kind == NST_STAGE_PREACT))
+	if (!r && has_shortcut(s->kind))
 		r = nst_buf_printf(b, err, " shortcut=%s", shortcut_word[s->shortcut]);
+	if (!r && s->kind != NST_STAGE_MAXPOOL)
+		r = nst_buf_printf(b, err, " act=%s", act_word[s->act]);
 	if (!r)
-		r = nst_buf_printf(b, err, " act=%s\n", act_word[s->act]);
+		r = nst_buf_printf(b, err, "\n");
 	return r;
 }
 
@@ -400,14 +424,28 @@ static const struct {
 
 static const size_t resnet_depth[] = { 20, 26, 32, 38, 44, 56 };
 
+/* He et al. 2015, table 1; blocks, strides and shortcuts as in torchvision's resnet.py. */
+static const struct {
+	const char *name, *block;
+	size_t channels, repeats[4]; /* channels of the first stage; each further one has twice */
+} imagenet_resnet[] = {
+	{ "resnet18", "basic", 64, { 2, 2, 2, 2 } },
+	{ "resnet34", "basic", 64, { 3, 4, 6, 3 } },
+	{ "resnet50", "bottleneck", 256, { 3, 4, 6, 3 } },
+	{ "resnet101", "bottleneck", 256, { 3, 4, 23, 3 } },
+	{ "resnet152", "bottleneck", 256, { 3, 8, 36, 3 } },
+};
+
 static const char *const listed[] = {
 	"efficientnet-b0",    "efficientnet-b1",    "efficientnet-b2",    "efficientnet-b3",
 	"efficientnet-b4",    "efficientnet-b5",    "efficientnet-b6",    "efficientnet-b7",
 	"efficientnet-b0-32", "efficientnet-b1-32", "efficientnet-b2-32", "efficientnet-b3-32",
 	"efficientnet-b4-32", "efficientnet-b5-32", "efficientnet-b6-32", "efficientnet-b7-32",
-	"resnet20",           "resnet26",           "resnet32",           "resnet38",
-	"resnet44",           "resnet56",           "wrn-10-1",           "wrn-16-1",
-	"wrn-28-2",           "wrn-28-10",          "wrn-40-2",           NULL,
+	"resnet18",           "resnet34",           "resnet50",           "resnet101",
+	"resnet152",          "resnet20",           "resnet26",           "resnet32",
+	"resnet38",           "resnet44",           "resnet56",           "wrn-10-1",
+	"wrn-16-1",           "wrn-28-2",           "wrn-28-10",          "wrn-40-2",
+	NULL,
 };
 
 const char *nst_arch_listed(size_t i)
@@ -480,6 +518,29 @@ static int resnet_print(const char *name, struct nst_buf *b, struct nst_err *err
 	return 1;
 }
 
+/* Spec of a ResNet for ImageNet, or 1. */
+static int imagenet_resnet_print(const char *name, struct nst_buf *b, struct nst_err *err)
+{
+	size_t i = 0;
+	int r;
+
+	while (i < COUNT(imagenet_resnet) && strcmp(name, imagenet_resnet[i].name))
+		i++;
+	if (i == COUNT(imagenet_resnet))
+		return 1;
+	r = nst_buf_printf(
+		b, err,
+		"net size=224 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 "
+		"drop-path=0\n"
+		"conv k=7 s=2 c=64 bn=1 act=relu\n"
+		"maxpool k=3 s=2\n");
+	for (size_t s = 0; !r && s < COUNT(imagenet_resnet[i].repeats); s++)
+		r = nst_buf_printf(b, err, "%s k=3 s=%d c=%zu n=%zu shortcut=conv act=relu\n",
+				   imagenet_resnet[i].block, s ? 2 : 1,
+				   imagenet_resnet[i].channels << s, imagenet_resnet[i].repeats[s]);
+	return r;
+}
+
 /* Spec of WRN-depth-width, depth = 6n+4, or 1. */
 static int wrn_print(const char *name, struct nst_buf *b, struct nst_err *err)
 {
@@ -517,7 +578,8 @@ static int unknown_name(const char *name, struct nst_err *err)
 	else
 		nst_fail(err, NST_EINVAL,
 			 "unknown architecture '%s'; there are efficientnet-b0 to -b7 (with -32 "
-			 "behind for 32-pixel images), resnet20 to resnet56 and wrn-DEPTH-WIDTH",
+			 "behind for 32-pixel images), resnet18 to resnet152, resnet20 to resnet56 for "
+			 "32-pixel images, and wrn-DEPTH-WIDTH",
 			 name);
 	nst_buf_release(&near);
 	return NST_EINVAL;
@@ -528,6 +590,8 @@ int nst_arch_find(const char *name, struct nst_arch *out, struct nst_err *err)
 	struct nst_buf b = { 0 };
 	int r = efficientnet_print(name, &b, err);
 
+	if (r == 1)
+		r = imagenet_resnet_print(name, &b, err);
 	if (r == 1)
 		r = resnet_print(name, &b, err);
 	if (r == 1)

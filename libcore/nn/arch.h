@@ -10,14 +10,20 @@
  * which only the first has the stride s and changes the number of channels.  After the last stage
  * always come the mean over all pixels, dropout and the dense classifier.
  *
- *   conv    convolution, batch norm, act       (bn=0: the convolution alone; no n)
- *   mbconv  EfficientNet's block: expand (e times the input; absent for e=1), depthwise, squeeze-
- *           and-excitation to se * input channels, project; residual where the shape allows
- *   basic   ResNet's block: conv, conv, residual; shortcut=pad sub-samples and appends zero
- *           channels (option A of He et al. 2015, section 4.2: no parameters)
- *   preact  WideResNet's block: norm before each convolution; with shortcut=conv that of the first
- *           block is a 1x1 convolution of the activated input (Zagoruyko & Komodakis 2016)
- *   norm    batch norm, act                    (the end of a pre-activation net)
+ *   conv        convolution, batch norm, act   (bn=0: the convolution alone; no n)
+ *   maxpool     the largest of each window     (only behind the first conv; no c, n, act)
+ *   mbconv      EfficientNet's block: expand (e times the input; absent for e=1), depthwise,
+ *               squeeze-and-excitation to se * input channels, project; residual where the shape
+ *               allows
+ *   basic       ResNet's block: conv, conv, residual; shortcut=pad sub-samples and appends zero
+ *               channels (option A of He et al. 2015, section 4.2: no parameters), shortcut=conv
+ *               is a 1x1 convolution with a norm (option B)
+ *   bottleneck  ResNet's block of three: 1x1 to c/4 channels, k x k with the stride (torchvision's
+ *               form, "v1.5"), 1x1 to c; residual as in basic
+ *   preact      WideResNet's block: norm before each convolution; with shortcut=conv that of the
+ *               first block is a 1x1 convolution of the activated input (Zagoruyko & Komodakis
+ *               2016)
+ *   norm        batch norm, act                (the end of a pre-activation net)
  *
  * pad=same is TensorFlow's padding: for stride 2 the odd row and column go to the bottom and right;
  * pad=symmetric is k/2 on every side. */
@@ -40,8 +46,10 @@ enum {
 
 enum nst_stage_kind {
 	NST_STAGE_CONV,
+	NST_STAGE_MAXPOOL,
 	NST_STAGE_MBCONV,
 	NST_STAGE_BASIC,
+	NST_STAGE_BOTTLENECK,
 	NST_STAGE_PREACT,
 	NST_STAGE_NORM
 };
@@ -62,9 +70,16 @@ struct nst_stage {
 	size_t expand;              /* mbconv */
 	double se;                  /* mbconv: 0 = none */
 	int bn;                     /* conv */
-	enum nst_shortcut shortcut; /* basic, preact */
+	enum nst_shortcut shortcut; /* basic, bottleneck, preact */
 	enum nst_act act;
 };
+
+/* Whether a stage is a run of blocks, which have numbers, repeats and a shortcut. */
+static inline int nst_stage_is_block(enum nst_stage_kind kind)
+{
+	return kind == NST_STAGE_MBCONV || kind == NST_STAGE_BASIC ||
+	       kind == NST_STAGE_BOTTLENECK || kind == NST_STAGE_PREACT;
+}
 
 struct nst_arch {
 	char name[NST_ARCH_NAME];
@@ -78,8 +93,8 @@ struct nst_arch {
 };
 
 /* Look up a name: efficientnet-b0 ... b7, the same with -32 behind (form for 32-pixel images:
- * strides of stages 2 and 3 are 1), resnet20, 26, 32, 38, 44, 56 (CIFAR form), wrn-D-K with D =
- * 6n+4.  Returns 0, or NST_EINVAL with a sentence that names close names. */
+ * strides of stages 2 and 3 are 1), resnet18, 34, 50, 101, 152 (ImageNet form, as torchvision has
+ * them), resnet20, 26, 32, 38, 44, 56 (CIFAR form), wrn-D-K with D = 6n+4.  Returns 0, or NST_EINVAL with a sentence that names close names. */
 int nst_arch_find(const char *name, struct nst_arch *out, struct nst_err *err) NST_MUST_CHECK;
 
 /* Names for a listing, in order; NULL behind the last.  The wrn family is listed by its usual

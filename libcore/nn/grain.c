@@ -145,6 +145,8 @@ static size_t state_floats(const struct nst_net *net, const struct nst_op *o, si
 		return NST_ROUND16(rows);
 	case NST_OP_POOL:
 		return NST_ROUND16(rows * c);
+	case NST_OP_MAXPOOL: /* a byte for each output */
+		return NST_ROUND16(rows * floats_of(&net->tensor[o->out]) / sizeof(float) + 1);
 	default:
 		return 0;
 	}
@@ -715,6 +717,14 @@ static void se_forward(const struct pass *p, size_t i, const float *x, float *y)
 	p->k->scale_channels(p->m, t->h * t->w, c, x, s.factor, y);
 }
 
+/* Which cell of its window each output of a max pooling is. */
+static unsigned char *taken_cells(const struct pass *p, size_t i)
+{
+	unsigned char *all = (unsigned char *)(p->g->state + p->plan->op[i].state);
+
+	return all + p->from * floats_of(&p->net->tensor[p->net->op[i].out]);
+}
+
 static void multiply(size_t n, const float *x, float *y)
 {
 	for (size_t i = 0; i < n; i++)
@@ -751,6 +761,9 @@ static void op_forward(const struct pass *p, size_t i)
 		break;
 	case NST_OP_SHORTCUT:
 		nst_shortcut_forward(&geo, x, y);
+		break;
+	case NST_OP_MAXPOOL:
+		p->k->max_pool(&geo, x, y, taken_cells(p, i));
 		break;
 	case NST_OP_ADD:
 		bn = bn_of(p, i);
@@ -956,6 +969,18 @@ static void add_backward(const struct pass *p, size_t i)
 		memcpy(grad_at(p->g, o->residual, p->from), dy, p->m * floats * sizeof(*dy));
 }
 
+static void max_pool_backward(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	int add = p->plan->op[i].add_in;
+	float *dx = grad_at(p->g, o->in, p->from), *to = add ? p->g->tensor_scratch : dx;
+	struct nst_conv geo = conv_of(p, o);
+
+	p->k->max_pool_grad(&geo, grad_at(p->g, o->out, p->from), taken_cells(p, i), to);
+	if (add)
+		p->k->add(p->m * floats_of(&p->net->tensor[o->in]), to, dx);
+}
+
 static void op_backward(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
@@ -977,6 +1002,9 @@ static void op_backward(const struct pass *p, size_t i)
 		break;
 	case NST_OP_SHORTCUT:
 		nst_shortcut_backward(&geo, dy, q->add_in, grad_at(p->g, o->in, p->from));
+		break;
+	case NST_OP_MAXPOOL:
+		max_pool_backward(p, i);
 		break;
 	case NST_OP_ADD:
 		add_backward(p, i);

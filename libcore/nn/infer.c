@@ -157,6 +157,7 @@ static size_t weights_reserve(struct nst_infer *inf)
 			s->bias = take(&end, net->classes);
 			break;
 		case NST_OP_SHORTCUT:
+		case NST_OP_MAXPOOL:
 		case NST_OP_POOL:
 			break;
 		}
@@ -269,6 +270,7 @@ static int weights_prepare(struct nst_infer *inf, const float *params, struct ns
 			dense_prepare(inf, s->op, 0, params, s->weight, s->bias);
 			break;
 		case NST_OP_SHORTCUT:
+		case NST_OP_MAXPOOL:
 		case NST_OP_POOL:
 			break;
 		}
@@ -470,6 +472,9 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t n
 		break;
 	case NST_OP_SHORTCUT:
 		nst_shortcut_forward(&geo, x, y);
+		break;
+	case NST_OP_MAXPOOL:
+		inf->k->max_pool(&geo, x, y, NULL);
 		break;
 	case NST_OP_POOL:
 		inf->k->mean_pool(n, in->h * in->w, in->c, x, y);

@@ -240,6 +240,15 @@ static size_t shortcut_add(struct builder *b, size_t in, size_t stride, size_t c
 	return out;
 }
 
+static size_t maxpool_add(struct builder *b, size_t in, size_t k, size_t stride)
+{
+	struct nst_conv g = geometry(b, in, k, stride, shape_of(b, in).c);
+	size_t out = tensor_add(b, g.ho, g.wo, g.cout);
+
+	op_add(b, NST_OP_MAXPOOL, in, out)->geo = g;
+	return out;
+}
+
 /* ---- blocks -------------------------------------------------------------------------------- */
 
 static size_t mbconv_add(struct builder *b, size_t x, const struct nst_stage *s, size_t stride)
@@ -264,21 +273,39 @@ static size_t mbconv_add(struct builder *b, size_t x, const struct nst_stage *s,
 	return bn_add(b, t, expands ? "bn3" : "bn2", NST_ACT_NONE, residual, residual != NST_NONE);
 }
 
+/* The shortcut of a block of ResNet: x itself where the shape allows. */
+static size_t resnet_shortcut(struct builder *b, size_t x, const struct nst_stage *s, size_t stride)
+{
+	size_t t;
+
+	if (stride == 1 && shape_of(b, x).c == s->channels)
+		return x;
+	if (s->shortcut == NST_SHORTCUT_PAD)
+		return shortcut_add(b, x, stride, s->channels);
+	t = conv_add(b, x, "downsample.0", 1, stride, s->channels);
+	return bn_add(b, t, "downsample.1", NST_ACT_NONE, NST_NONE, 0);
+}
+
 static size_t basic_add(struct builder *b, size_t x, const struct nst_stage *s, size_t stride)
 {
-	int same = stride == 1 && shape_of(b, x).c == s->channels;
-	size_t shortcut = x, t;
+	size_t shortcut = resnet_shortcut(b, x, s, stride), t;
 
-	if (!same && s->shortcut == NST_SHORTCUT_PAD) {
-		shortcut = shortcut_add(b, x, stride, s->channels);
-	} else if (!same) {
-		shortcut = conv_add(b, x, "downsample.0", 1, stride, s->channels);
-		shortcut = bn_add(b, shortcut, "downsample.1", NST_ACT_NONE, NST_NONE, 0);
-	}
 	t = conv_add(b, x, "conv1", s->k, stride, s->channels);
 	t = bn_add(b, t, "bn1", s->act, NST_NONE, 0);
 	t = conv_add(b, t, "conv2", s->k, 1, s->channels);
 	return bn_add(b, t, "bn2", s->act, shortcut, 1);
+}
+
+static size_t bottleneck_add(struct builder *b, size_t x, const struct nst_stage *s, size_t stride)
+{
+	size_t shortcut = resnet_shortcut(b, x, s, stride), width = s->channels / 4, t;
+
+	t = conv_add(b, x, "conv1", 1, 1, width);
+	t = bn_add(b, t, "bn1", s->act, NST_NONE, 0);
+	t = conv_add(b, t, "conv2", s->k, stride, width);
+	t = bn_add(b, t, "bn2", s->act, NST_NONE, 0);
+	t = conv_add(b, t, "conv3", 1, 1, s->channels);
+	return bn_add(b, t, "bn3", s->act, shortcut, 1);
 }
 
 static size_t preact_add(struct builder *b, size_t x, const struct nst_stage *s, size_t stride,
@@ -305,12 +332,6 @@ static size_t preact_add(struct builder *b, size_t x, const struct nst_stage *s,
 	return out;
 }
 
-static int is_block(const struct nst_stage *s)
-{
-	return s->kind == NST_STAGE_MBCONV || s->kind == NST_STAGE_BASIC ||
-	       s->kind == NST_STAGE_PREACT;
-}
-
 /* A stage of blocks, the first with the stride.  timm numbers EfficientNet's stages from 0,
  * torchvision those of ResNets from 1. */
 static size_t blocks_add(struct builder *b, size_t t, const struct nst_stage *s, size_t number)
@@ -331,6 +352,8 @@ static size_t blocks_add(struct builder *b, size_t t, const struct nst_stage *s,
 			t = mbconv_add(b, t, s, stride);
 		else if (s->kind == NST_STAGE_BASIC)
 			t = basic_add(b, t, s, stride);
+		else if (s->kind == NST_STAGE_BOTTLENECK)
+			t = bottleneck_add(b, t, s, stride);
 		else
 			t = preact_add(b, t, s, stride, i == 0);
 		b->prefix = "";
@@ -354,8 +377,12 @@ static void stages_add(struct builder *b)
 	for (size_t i = 0; i < a->nstages; i++) {
 		const struct nst_stage *s = &a->stage[i];
 
-		if (is_block(s)) {
+		if (nst_stage_is_block(s->kind)) {
 			t = blocks_add(b, t, s, number++);
+			continue;
+		}
+		if (s->kind == NST_STAGE_MAXPOOL) {
+			t = maxpool_add(b, t, s->k, s->stride);
 			continue;
 		}
 		if (s->kind == NST_STAGE_CONV) {

@@ -40,6 +40,7 @@ enum nst_op_kind {
 	NST_OP_BN,       /* out = act(path * norm(in) + residual); gamma, beta, mean, var */
 	NST_OP_SE,       /* out = in * sigmoid(W2 act(W1 mean(in) + b1) + b2); W1, b1, W2, b2 */
 	NST_OP_SHORTCUT, /* out = in sub-sampled by stride, zero channels appended */
+	NST_OP_MAXPOOL,  /* out = the largest of each window of in */
 	NST_OP_ADD,      /* out = path * in + residual */
 	NST_OP_POOL,     /* out (1,1,c) = mean over pixels of in; dropout in training */
 	NST_OP_DENSE,    /* out = in * param[0] + param[1] */
@@ -53,7 +54,7 @@ struct nst_op {
 	size_t in, out;      /* tensor numbers */
 	size_t residual;     /* tensor number or NST_NONE (BN, ADD) */
 	size_t param[4];     /* parameter numbers */
-	struct nst_conv geo; /* CONV, DW, SHORTCUT; n is 0 */
+	struct nst_conv geo; /* CONV, DW, SHORTCUT, MAXPOOL; n is 0 */
 	size_t squeeze;      /* SE: width of the middle */
 	size_t block;        /* number of the block from 0; the stem is 0, the head the last */
 	int path;            /* stochastic depth acts here, at rate drop_path * block / nblocks */
@@ -75,7 +76,7 @@ struct nst_net {
 	struct nst_op *op; /* in order of execution; the last writes the logits */
 	size_t ntensors;
 	struct nst_tensor *tensor; /* 0 is the input (size,size,3) */
-	size_t nblocks;            /* blocks of mbconv, basic and preact stages */
+	size_t nblocks;            /* blocks of all stages */
 };
 
 /* Build the net for size x size x 3 images (size 0: the arch's own).  Returns 0 and a net to be

@@ -83,6 +83,16 @@ static double twin_act(enum nst_act act, double v)
 	return v;
 }
 
+/* Cells of padding before the first, by the rule of the architecture. */
+static long twin_padding(const struct twin *t, size_t in, size_t out, size_t k, size_t stride)
+{
+	long all = (long)((out - 1) * stride + k) - (long)in;
+
+	if (t->net->arch.pad != NST_PAD_SAME)
+		return (long)(k / 2);
+	return all > 0 ? all / 2 : 0;
+}
+
 /* Dense or depthwise convolution with the padding of the architecture. */
 static struct twin_map twin_conv(struct twin *t, struct twin_map x, const char *prefix,
 				 const char *name, size_t k, size_t stride, size_t cout,
@@ -91,15 +101,8 @@ static struct twin_map twin_conv(struct twin *t, struct twin_map x, const char *
 	size_t ho = (x.h + stride - 1) / stride, wo = (x.w + stride - 1) / stride;
 	struct twin_map y = twin_map(t, x.n, ho, wo, cout);
 	const double *w = twin_param(t, prefix, name);
-	long pad_h = (long)(k / 2), pad_w = (long)(k / 2);
+	long pad_h = twin_padding(t, x.h, ho, k, stride), pad_w = twin_padding(t, x.w, wo, k, stride);
 
-	if (t->net->arch.pad == NST_PAD_SAME) {
-		long all_h = (long)((ho - 1) * stride + k) - (long)x.h;
-		long all_w = (long)((wo - 1) * stride + k) - (long)x.w;
-
-		pad_h = all_h > 0 ? all_h / 2 : 0;
-		pad_w = all_w > 0 ? all_w / 2 : 0;
-	}
 	for (size_t n = 0; n < x.n; n++)
 		for (size_t i = 0; i < ho; i++)
 			for (size_t j = 0; j < wo; j++)
@@ -127,6 +130,34 @@ static struct twin_map twin_conv(struct twin *t, struct twin_map x, const char *
 										  cout +
 									  o];
 						}
+	return y;
+}
+
+/* The largest of each window, the first of equals not mattering. */
+static struct twin_map twin_maxpool(struct twin *t, struct twin_map x, size_t k, size_t stride)
+{
+	size_t ho = (x.h + stride - 1) / stride, wo = (x.w + stride - 1) / stride;
+	struct twin_map y = twin_map(t, x.n, ho, wo, x.c);
+	long pad_h = twin_padding(t, x.h, ho, k, stride), pad_w = twin_padding(t, x.w, wo, k, stride);
+
+	for (size_t n = 0; n < x.n; n++)
+		for (size_t i = 0; i < ho; i++)
+			for (size_t j = 0; j < wo; j++)
+				for (size_t c = 0; c < x.c; c++) {
+					double largest = -INFINITY;
+
+					for (size_t a = 0; a < k * k; a++) {
+						long r = (long)(i * stride + a / k) - pad_h;
+						long s = (long)(j * stride + a % k) - pad_w;
+
+						if (r >= 0 && s >= 0 && r < (long)x.h &&
+						    s < (long)x.w)
+							largest = fmax(largest,
+								       *twin_at(&x, n, (size_t)r,
+										(size_t)s, c));
+					}
+					*twin_at(&y, n, i, j, c) = largest;
+				}
 	return y;
 }
 
@@ -252,6 +283,18 @@ static struct twin_map twin_se(struct twin *t, struct twin_map x, const char *pr
 	return y;
 }
 
+static struct twin_map twin_resnet_shortcut(struct twin *t, struct twin_map x,
+					    const struct nst_stage *s, size_t stride,
+					    const char *prefix)
+{
+	if (stride == 1 && x.c == s->channels)
+		return x;
+	if (s->shortcut == NST_SHORTCUT_PAD)
+		return twin_pad(t, x, stride, s->channels);
+	x = twin_conv(t, x, prefix, "downsample.0.weight", 1, stride, s->channels, 0);
+	return twin_norm(t, x, prefix, "downsample.1");
+}
+
 static struct twin_map twin_block(struct twin *t, struct twin_map x, const struct nst_stage *s,
 				  size_t stride, int first, const char *prefix)
 {
@@ -277,18 +320,21 @@ static struct twin_map twin_block(struct twin *t, struct twin_map x, const struc
 		y = twin_norm(t, y, prefix, s->expand > 1 ? "bn3" : "bn2");
 		return same ? twin_join(t, y, x) : y;
 	case NST_STAGE_BASIC:
-		if (!same && s->shortcut == NST_SHORTCUT_PAD) {
-			shortcut = twin_pad(t, x, stride, s->channels);
-		} else if (!same) {
-			shortcut = twin_conv(t, x, prefix, "downsample.0.weight", 1, stride,
-					     s->channels, 0);
-			shortcut = twin_norm(t, shortcut, prefix, "downsample.1");
-		}
+		shortcut = twin_resnet_shortcut(t, x, s, stride, prefix);
 		y = twin_conv(t, x, prefix, "conv1.weight", s->k, stride, s->channels, 0);
 		y = twin_activate(t, twin_norm(t, y, prefix, "bn1"), s->act);
 		y = twin_norm(t, twin_conv(t, y, prefix, "conv2.weight", s->k, 1, s->channels, 0),
 			      prefix, "bn2");
 		return twin_activate(t, twin_join(t, y, shortcut), s->act);
+	case NST_STAGE_BOTTLENECK:
+		shortcut = twin_resnet_shortcut(t, x, s, stride, prefix);
+		y = twin_conv(t, x, prefix, "conv1.weight", 1, 1, s->channels / 4, 0);
+		y = twin_activate(t, twin_norm(t, y, prefix, "bn1"), s->act);
+		y = twin_conv(t, y, prefix, "conv2.weight", s->k, stride, s->channels / 4, 0);
+		y = twin_activate(t, twin_norm(t, y, prefix, "bn2"), s->act);
+		y = twin_conv(t, y, prefix, "conv3.weight", 1, 1, s->channels, 0);
+		return twin_activate(t, twin_join(t, twin_norm(t, y, prefix, "bn3"), shortcut),
+				     s->act);
 	case NST_STAGE_PREACT:
 		y = twin_activate(t, twin_norm(t, x, prefix, "bn1"), s->act);
 		if (s->shortcut == NST_SHORTCUT_CONV && first)
@@ -354,6 +400,10 @@ static inline void twin_forward(const struct nst_net *net, const double *params,
 		const char *name = timm ? (i ? "conv_head.weight" : "conv_stem.weight")
 					: (i ? "conv2.weight" : "conv1.weight");
 
+		if (s->kind == NST_STAGE_MAXPOOL) {
+			x = twin_maxpool(t, x, s->k, s->stride);
+			continue;
+		}
 		if (s->kind != NST_STAGE_CONV && s->kind != NST_STAGE_NORM) {
 			x = twin_stage(t, x, s, blocks++);
 			continue;
@@ -412,6 +462,20 @@ static const struct {
 	  "basic k=3 s=1 c=6 n=1 shortcut=conv act=relu\n"
 	  "basic k=3 s=2 c=5 n=2 shortcut=conv act=relu\n",
 	  7 },
+	{ "bottleneck",
+	  "net size=13 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0.3\n"
+	  "conv k=7 s=2 c=6 bn=1 act=relu\n"
+	  "maxpool k=3 s=2\n"
+	  "bottleneck k=3 s=1 c=12 n=2 shortcut=conv act=relu\n"
+	  "bottleneck k=3 s=2 c=16 n=1 shortcut=pad act=relu\n",
+	  13 },
+	{ "maxpool-same",
+	  "net size=10 pad=same bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0\n"
+	  "conv k=3 s=1 c=4 bn=0 act=none\n"
+	  "maxpool k=3 s=2\n"
+	  "preact k=3 s=1 c=5 n=1 shortcut=conv act=relu\n"
+	  "norm act=relu\n",
+	  10 },
 	{ "preact-conv",
 	  "net size=8 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0.3 "
 	  "drop-path=0.5\n"

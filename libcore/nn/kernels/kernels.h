@@ -123,7 +123,7 @@ struct nst_kernels {
 			     float *dx);
 	void (*add)(size_t count, const float *x, float *y); /* y += x */
 	/* Max pooling k x k, stride, padding as in s (cin == cout); every output must read a
-	 * pixel.  arg keeps the tap for backward. */
+	 * pixel.  arg keeps the tap for backward, or is NULL. */
 	void (*max_pool)(const struct nst_conv *s, const float *x, float *y, unsigned char *arg);
 	void (*max_pool_grad)(const struct nst_conv *s, const float *dy, const unsigned char *arg,
 			      float *dx);

@@ -499,7 +499,8 @@ static void max_pool(const struct nst_conv *s, const float *x, float *y, unsigne
 			v = x[((image * s->h + yy) * s->w + xx) * s->cin + e % s->cin];
 			if (!found || v > y[e] || v != v) {
 				y[e] = v;
-				arg[e] = (unsigned char)t;
+				if (arg)
+					arg[e] = (unsigned char)t;
 				found = 1;
 			}
 		}
