@@ -4,6 +4,7 @@
  * written as soon as it is done, so that the next tool works at the same time. */
 #include <stdlib.h>
 
+#include "libcore/cli/clock.h"
 #include "libcore/cli/msg.h"
 #include "libcore/cli/opt.h"
 #include "libcore/cli/progress.h"
@@ -11,12 +12,12 @@
 #include "libcore/cli/tty.h"
 #include "libcore/data/labeler.h"
 #include "libcore/data/predbuf.h"
+#include "libcore/data/profiling.h"
 #include "libcore/select/target.h"
 #include "libcore/util/mem.h"
 
 enum { BATCH = 256 }; /* rows at a time; the result does not depend on it */
-enum { SOFT = -1, HARD = 0 };
-enum { CARRY_AUTO = -1 };
+enum { SOFT = -1, HARD = 0, CARRY_AUTO = -1 };
 
 struct infer {
 	struct nst_common common;
@@ -28,6 +29,8 @@ struct infer {
 	int carry;        /* enum nst_carry or CARRY_AUTO */
 	int compress;     /* enum nst_compress */
 	double temperature;
+	const char *profile_path;
+	struct nst_profile *profile; /* or NULL */
 
 	struct nst_labeler *labeler;
 	struct nst_out *out;
@@ -78,6 +81,7 @@ static int label_rows(struct infer *f, const struct nst_dataset *ds, float *p, s
 static int write_image(struct infer *f, int last, struct nst_err *err)
 {
 	struct nst_classes classes = nst_labeler_classes(f->labeler);
+	double since = nst_profile_now(f->profile);
 	struct nst_build *b;
 	int r = nst_predbuf_build(&f->made, NST_PREDICTION, &classes,
 				  nst_labeler_uuids(f->labeler), f->temperature, &b, err);
@@ -94,6 +98,7 @@ static int write_image(struct infer *f, int last, struct nst_err *err)
 	nst_predbuf_clear(&f->made);
 	for (; f->inputs > 0; f->inputs--)
 		nst_dataset_free(f->input[f->inputs - 1]);
+	nst_profile_add(f->profile, 0, NST_PHASE_WRITE, 0, since);
 	return r;
 }
 
@@ -102,13 +107,16 @@ static int start_rows(struct infer *f, const struct nst_image *im, struct nst_er
 {
 	enum nst_carry carry = f->carry != CARRY_AUTO ? (enum nst_carry)f->carry :
 			       nst_image_path(im) ? NST_REFER : NST_EMBED;
-	size_t classes = nst_labeler_classes(f->labeler).n;
-	size_t k = f->topk == SOFT ? classes : (size_t)f->topk;
+	struct nst_classes classes = nst_labeler_classes(f->labeler);
+	size_t k = f->topk == SOFT ? classes.n : (size_t)f->topk;
 
+	if (k > classes.n)
+		return nst_fail(err, NST_EINVAL, "--topk=%zu: %s has only %zu classes", k,
+				classes.file, classes.n);
 	f->made.rows = nst_rows_new(carry, nst_out_dir(f->out), err);
 	if (!f->made.rows)
 		return NST_ENOMEM;
-	return nst_softbuf_start(&f->made.soft, classes, k, f->topk > 0,
+	return nst_softbuf_start(&f->made.soft, classes.n, k, f->topk > 0,
 				 f->precision ? NST_F32 : NST_F16, err);
 }
 
@@ -124,11 +132,8 @@ static int label_image(struct infer *f, struct nst_image *im, float *p, struct n
 		return nst_fail_mem(err, (f->inputs + 1) * sizeof(*input));
 	}
 	f->input = input;
-	if (!f->made.rows && start_rows(f, im, err) < 0) {
-		nst_image_free(im);
-		return err->code;
-	}
-	if (nst_dataset_new(&ds, classes.name, classes.n, classes.file, err) < 0) {
+	if ((!f->made.rows && start_rows(f, im, err) < 0) ||
+	    nst_dataset_new(&ds, classes.name, classes.n, classes.file, err) < 0) {
 		nst_image_free(im);
 		return err->code;
 	}
@@ -188,6 +193,7 @@ int main(int argc, char **argv)
 			    "refer to the input files (the default for files)"),
 		NST_OPT_ENUM(0, "compress", "METHOD", &f.compress, compressions,
 			     "how to compress the probabilities"),
+		NST_PROFILE_OPTION(&f.profile_path),
 		NST_OPT_COMMON(&f.common),
 		NST_OPT_END,
 	};
@@ -215,14 +221,11 @@ int main(int argc, char **argv)
 		f.topk = SOFT;
 	if (!inputs || nst_pool_new((unsigned)f.common.threads, &pool, &err) < 0 ||
 	    nst_labeler_new(&f.labeler, f.models.word, f.models.n, (enum nst_weights)f.weights,
-			    f.temperature, pool, &err) < 0)
+			    f.temperature, pool, &err) < 0 ||
+	    nst_run_refuse_input(f.profile_path, inputs, out.ninputs, &err) < 0 ||
+	    nst_profiling_start(f.profile_path, nst_now, pool, &f.profile, &err) < 0 ||
+	    nst_labeler_profile(f.labeler, f.profile, &err) < 0)
 		nst_die(&err);
-	if (f.topk > (int64_t)nst_labeler_classes(f.labeler).n) {
-		nst_fail(&err, NST_EINVAL, "--topk=%lld: %s has only %zu classes",
-			 (long long)f.topk, nst_labeler_classes(f.labeler).file,
-			 nst_labeler_classes(f.labeler).n);
-		nst_die(&err);
-	}
 	if (nst_in_open(&in, paths, n, NST_KIND_BIT(NST_SHARD), &spool, &err) < 0 ||
 	    nst_out_open(&f.out, f.common.output, &out, &err) < 0)
 		nst_die(&err);
@@ -231,7 +234,8 @@ int main(int argc, char **argv)
 		nst_die(&err);
 	}
 	nst_in_close(in);
-	if (nst_out_close(f.out, &err) < 0)
+	if (nst_out_close(f.out, &err) < 0 ||
+	    nst_profiling_write(f.profile, tool.name, f.profile_path, &err) < 0)
 		nst_die(&err);
 	nst_note("%llu images labeled, mean confidence %.3f", (unsigned long long)f.done,
 		 f.done ? f.confidence_sum / (double)f.done : 0);
@@ -240,6 +244,7 @@ int main(int argc, char **argv)
 	free(inputs);
 	nst_predbuf_release(&f.made);
 	nst_labeler_free(f.labeler);
+	nst_profile_free(f.profile);
 	nst_pool_free(pool);
 	nst_words_release(&f.models);
 	free(run);

@@ -7,14 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "libcore/cli/clock.h"
 #include "libcore/cli/msg.h"
 #include "libcore/cli/opt.h"
 #include "libcore/cli/progress.h"
 #include "libcore/cli/run.h"
 #include "libcore/cli/tty.h"
+#include "libcore/data/profiling.h"
 #include "libcore/data/settings_options.h"
 #include "libcore/data/training.h"
 #include "libcore/io/atomic.h"
@@ -23,7 +24,7 @@ static struct train {
 	struct nst_common common;
 	struct nst_request ask;
 	struct nst_words validation;
-	const char *init, *log, *resume, *checkpoint;
+	const char *init, *log, *resume, *checkpoint, *profile;
 	int64_t val_every;
 	double checkpoint_every; /* seconds */
 	uint64_t cache;
@@ -55,17 +56,10 @@ static const struct nst_opt opts[] = {
 	NST_OPT_FLAG(0, "keep-checkpoint", &f.keep_checkpoint, "do not remove it at the end"),
 	NST_OPT_SIZE(0, "cache", "BYTES", &f.cache, 0, UINT64_MAX,
 		     "keep small images decoded if they fit in so much memory"),
+	NST_PROFILE_OPTION(&f.profile),
 	NST_OPT_COMMON(&f.common),
 	NST_OPT_END,
 };
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void must(int r, const struct nst_err *err)
 {
@@ -92,13 +86,15 @@ static void show_plan(const struct nst_training *t, struct nst_err *err)
 }
 
 /* A checkpoint that cannot be written is no reason to throw the run away. */
-static void save(const struct nst_training *t, double *last)
+static void save(const struct nst_training *t, struct nst_profile *profile, double *last)
 {
+	double since = nst_profile_now(profile);
 	struct nst_err err;
 
 	if (nst_training_save(t, f.checkpoint, &err) < 0)
 		nst_warn("%s; the run goes on without a checkpoint", err.msg);
-	*last = now();
+	nst_profile_add(profile, 0, NST_PHASE_WRITE, 0, since);
+	*last = nst_now();
 }
 
 static void interrupted(const struct nst_training *t, struct nst_err *err)
@@ -113,10 +109,10 @@ static void interrupted(const struct nst_training *t, struct nst_err *err)
 	nst_die(err);
 }
 
-static void run(struct nst_training *t, struct nst_err *err)
+static void run(struct nst_training *t, struct nst_profile *profile, struct nst_err *err)
 {
 	uint64_t from = nst_training_step_count(t), told = from, batch = nst_training_batch(t);
-	double epoch_start = now(), last_save = epoch_start;
+	double epoch_start = nst_now(), last_save = epoch_start;
 	struct nst_progress progress;
 	struct nst_epoch e;
 	char line[300];
@@ -129,17 +125,17 @@ static void run(struct nst_training *t, struct nst_err *err)
 		must(r, err);
 		if (r > 0) {
 			nst_note("%s, %.0f images/s", nst_epoch_format(&e, line, sizeof(line)),
-				 (double)((e.step - told) * batch) / (now() - epoch_start));
+				 (double)((e.step - told) * batch) / (nst_now() - epoch_start));
 			told = e.step;
-			epoch_start = now();
+			epoch_start = nst_now();
 			if (f.log)
 				must(nst_training_write_log(t, f.log, err), err);
 		}
 		nst_progress_at(&progress, (nst_training_step_count(t) - from) * batch);
 		if (nst_interrupted() && !nst_training_done(t))
 			interrupted(t, err);
-		if (f.checkpoint && now() - last_save >= f.checkpoint_every)
-			save(t, &last_save);
+		if (f.checkpoint && nst_now() - last_save >= f.checkpoint_every)
+			save(t, profile, &last_save);
 	}
 	nst_progress_end(&progress);
 }
@@ -158,6 +154,14 @@ static void resume(struct nst_training *t, struct nst_err *err)
 	}
 	if (f.log)
 		must(nst_training_write_log(t, f.log, err), err);
+}
+
+static int list_archs(char *line)
+{
+	for (size_t i = 0; nst_arch_listed(i); i++)
+		puts(nst_arch_listed(i));
+	free(line);
+	return nst_finish_stdout();
 }
 
 /* OUT.ckpt, unless --checkpoint or --resume=FILE name another; none for standard output. */
@@ -200,12 +204,8 @@ int main(int argc, char **argv)
 	struct nst_training *t;
 	struct nst_out *probe;
 
-	for (size_t i = 0; f.list && nst_arch_listed(i); i++)
-		puts(nst_arch_listed(i));
-	if (f.list) {
-		free(line);
-		return nst_finish_stdout();
-	}
+	if (f.list)
+		return list_archs(line);
 	nst_need_input(argc - first, "a shard or a mix");
 	if (!f.dry_run)
 		nst_refuse_terminal(f.common.output);
@@ -218,7 +218,10 @@ int main(int argc, char **argv)
 		must(nst_out_open(&probe, f.common.output, &out, &err), &err);
 		nst_out_abort(probe);
 	}
+	must(nst_run_refuse_input(f.log, paths, out.ninputs, &err), &err);
+	must(nst_run_refuse_input(f.profile, paths, out.ninputs, &err), &err);
 	must(nst_pool_new((unsigned)f.common.threads, &o.pool, &err), &err);
+	must(nst_profiling_start(f.profile, nst_now, o.pool, &o.profile, &err), &err);
 	must(f.init ? nst_modelfile_open(&init, f.init, &err) : 0, &err);
 	must(nst_dataset_open(&rows, paths, out.ninputs, shards | NST_KIND_BIT(NST_MIX),
 			      init.model.class_name, f.new_classifier ? 0 : init.model.classes,
@@ -233,10 +236,11 @@ int main(int argc, char **argv)
 	show_plan(t, &err);
 	if (!f.dry_run) {
 		resume(t, &err);
-		run(t, &err);
+		run(t, o.profile, &err);
 		must(nst_training_build(t, &model, &err), &err);
 		must(nst_out_file(f.common.output, &out, model.build, &err), &err);
 		nst_modelfile_build_release(&model);
+		must(nst_profiling_write(o.profile, tool.name, f.profile, &err), &err);
 		if (f.checkpoint && !f.keep_checkpoint)
 			unlink(f.checkpoint);
 	}
@@ -244,6 +248,7 @@ int main(int argc, char **argv)
 	nst_dataset_free(validation);
 	nst_dataset_free(rows);
 	nst_modelfile_release(&init);
+	nst_profile_free(o.profile);
 	nst_pool_free(o.pool);
 	nst_words_release(&f.validation);
 	free(line);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "libcore/cli/clock.h"
 #include "libcore/cli/line.h"
 #include "libcore/cli/msg.h"
 
@@ -47,14 +47,6 @@ void nst_line_wipe(void)
 		nst_line_write("\r\033[K", 4);
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* A terminal that understands "erase to the end of the line". */
 static int can_draw(void)
 {
@@ -75,7 +67,7 @@ void nst_progress_start(struct nst_progress *p, const char *what, const char *un
 	*p = (struct nst_progress){.what = what, .unit = unit, .total = total};
 	p->enabled = can_draw();
 	if (p->enabled)
-		p->start = now();
+		p->start = nst_now();
 }
 
 /* "1:05:09", "5:09", "0:09". */
@@ -130,7 +122,7 @@ void nst_progress_at(struct nst_progress *p, uint64_t done)
 	p->done = done;
 	if (!p->enabled)
 		return;
-	t = now();
+	t = nst_now();
 	if (t - p->start < DELAY || t - p->drawn < INTERVAL)
 		return;
 	p->drawn = t;

@@ -24,6 +24,7 @@ struct nst_labeler {
 	size_t members;
 	struct nst_pool *pool;
 	double temperature;
+	struct nst_profile *profile;
 	const struct nst_dataset *ds;
 	struct nst_buf uuids;
 	struct nst_buf logits, sum;   /* (n,K) float, double */
@@ -124,6 +125,16 @@ void nst_labeler_free(struct nst_labeler *l)
 	free(l);
 }
 
+int nst_labeler_profile(struct nst_labeler *l, struct nst_profile *profile, struct nst_err *err)
+{
+	l->profile = profile;
+	for (size_t i = 0; i < l->members; i++) {
+		if (nst_infer_profile(l->member[i].infer, profile, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
 struct nst_classes nst_labeler_classes(const struct nst_labeler *l)
 {
 	return classes_of(&l->member[0]);
@@ -152,6 +163,7 @@ int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struc
 		const struct nst_loader_options o = {
 			.preprocess = m->file.preprocess,
 			.workers = nst_pool_threads(l->pool),
+			.profile = l->profile,
 		};
 
 		nst_loader_free(m->loader);

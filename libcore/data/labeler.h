@@ -11,6 +11,7 @@
 #include "libcore/data/classes.h"
 #include "libcore/data/dataset.h"
 #include "libcore/data/modelfile.h"
+#include "libcore/nn/profile.h"
 #include "libcore/par/pool.h"
 
 struct nst_labeler;
@@ -21,6 +22,11 @@ int nst_labeler_new(struct nst_labeler **l, const char *const *paths, size_t n,
 		    enum nst_weights weights, double temperature, struct nst_pool *pool,
 		    struct nst_err *err) NST_MUST_CHECK;
 void nst_labeler_free(struct nst_labeler *l);
+
+/* Count time to this profile, which must outlive l: operations are those of the first model.  Call it
+ * before nst_labeler_begin. */
+int nst_labeler_profile(struct nst_labeler *l, struct nst_profile *profile, struct nst_err *err)
+	NST_MUST_CHECK;
 
 /* Class table of the first model, and the uuids of all, separated by blanks; they belong to l. */
 struct nst_classes nst_labeler_classes(const struct nst_labeler *l);

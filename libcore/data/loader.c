@@ -172,15 +172,19 @@ int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 {
 	const struct nst_preprocess *p = &l->o.preprocess;
 	struct lane *lane = &l->lane[worker];
+	double since = nst_profile_now(l->o.profile);
 	struct nst_datum d;
 	size_t h, w;
 
 	nst_dataset_get(l->ds, i, &d);
 	upright(&d.sample, &h, &w);
-	if (decode(l, lane, i, nst_preprocess_reduce(p, h, w), err) < 0 ||
-	    nst_preprocess_pixels(p, &lane->preprocessor, &lane->pixels, lane->view, err) < 0)
+	if (decode(l, lane, i, nst_preprocess_reduce(p, h, w), err) < 0)
+		return err->code;
+	since = nst_profile_add(l->o.profile, worker, NST_PHASE_DECODE, 1, since);
+	if (nst_preprocess_pixels(p, &lane->preprocessor, &lane->pixels, lane->view, err) < 0)
 		return err->code;
 	normalise(l, lane, dst);
+	nst_profile_add(l->o.profile, worker, NST_PHASE_AUGMENT, 1, since);
 	return 0;
 }
 
@@ -190,6 +194,7 @@ int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned wo
 	const struct nst_augment *a = &l->o.augment;
 	struct lane *lane = &l->lane[worker];
 	struct nst_datum d;
+	double since = nst_profile_now(l->o.profile);
 	struct nst_view view;
 	struct nst_rng rng;
 	size_t h, w;
@@ -198,10 +203,13 @@ int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned wo
 	upright(&d.sample, &h, &w);
 	nst_rng_init(&rng, l->o.seed, NST_RNG_AUGMENT, epoch, d.hash);
 	nst_augment_draw(a, &rng, h, w, &view);
-	if (decode_cached(l, lane, i, h, w, nst_augment_reduce(a, &view), err) < 0 ||
-	    nst_augment_apply(a, &rng, &view, &lane->augmenter, &lane->pixels, lane->view, err) < 0)
+	if (decode_cached(l, lane, i, h, w, nst_augment_reduce(a, &view), err) < 0)
+		return err->code;
+	since = nst_profile_add(l->o.profile, worker, NST_PHASE_DECODE, 1, since);
+	if (nst_augment_apply(a, &rng, &view, &lane->augmenter, &lane->pixels, lane->view, err) < 0)
 		return err->code;
 	normalise(l, lane, dst);
+	nst_profile_add(l->o.profile, worker, NST_PHASE_AUGMENT, 1, since);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "libcore/augment/augment.h"
 #include "libcore/data/dataset.h"
 #include "libcore/image/preprocess.h"
+#include "libcore/nn/profile.h"
 
 struct nst_loader;
 
@@ -20,6 +21,7 @@ struct nst_loader_options {
 	uint64_t seed;                    /* of the augmentation */
 	uint64_t cache;                   /* training: bytes for decoded images */
 	unsigned workers;                 /* threads that may load at a time */
+	struct nst_profile *profile;      /* of as many workers, or NULL */
 };
 
 /* A loader of the rows of a sealed table, which must outlive it. */

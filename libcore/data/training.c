@@ -162,6 +162,7 @@ static int open_parts(struct nst_training *t, struct nst_err *err)
 		.seed = s->train.seed,
 		.cache = t->o.cache,
 		.workers = nst_pool_threads(t->o.pool),
+		.profile = t->o.profile,
 	};
 	size_t classes = nst_dataset_classes(t->o.rows), batch;
 
@@ -175,6 +176,7 @@ static int open_parts(struct nst_training *t, struct nst_err *err)
 			    s->train.seed, err) < 0 ||
 	    check_batch(t, err) < 0 || nst_loader_new(&t->loader, t->o.rows, &loading, err) < 0 ||
 	    nst_trainer_new(t->net, &s->train, t->o.pool, &t->trainer, err) < 0 ||
+	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0 ||
 	    set_weights(t, err) < 0)
 		return err->code;
 	batch = nst_sampler_batch(t->sampler);

@@ -18,6 +18,7 @@
 #include "libcore/data/modelfile.h"
 #include "libcore/data/settings.h"
 #include "libcore/io/list.h"
+#include "libcore/nn/profile.h"
 #include "libcore/par/pool.h"
 
 struct nst_training;
@@ -32,6 +33,7 @@ struct nst_training_options {
 	int init_classifier;                  /* 0: the classifier starts anew */
 	uint64_t cache;                       /* bytes for decoded images */
 	struct nst_pool *pool;
+	struct nst_profile *profile;          /* of the threads of the pool; or NULL */
 };
 
 /* What happened since the last epoch ended.  Means over rows; NaN where there were none. */

@@ -67,6 +67,8 @@ struct nst_grain {
 	float *arena, *state;
 	float *kernel_scratch, *tensor_scratch, *weight_scratch;
 	float *one, *zero; /* channels of 1 and of 0 */
+	struct nst_profile *profile;
+	unsigned worker; /* of the profile */
 };
 
 static size_t max_size(size_t a, size_t b)
@@ -563,6 +565,12 @@ float *nst_grain_logits_grad(struct nst_grain *g)
 	return grad_at(g, net->op[net->nops - 1].out, 0);
 }
 
+void nst_grain_profile(struct nst_grain *g, struct nst_profile *profile, unsigned worker)
+{
+	g->profile = profile;
+	g->worker = worker;
+}
+
 /* Factors of stochastic depth of an operation that has them. */
 static float *path_of(const struct nst_grain *g, size_t i)
 {
@@ -656,6 +664,13 @@ static struct nst_bn bn_of(const struct pass *p, size_t i)
 	if (p->plan->op[i].path)
 		s.path = path_of(p->g, i) + p->from;
 	return s;
+}
+
+/* Operation i has worked on `images` images since then. */
+static double counted(const struct pass *p, enum nst_phase phase, size_t i, size_t images,
+		      double since)
+{
+	return nst_profile_add_op(p->g->profile, p->g->worker, phase, p->net, i, images, since);
 }
 
 /* ---- forward ------------------------------------------------------------------------------- */
@@ -794,6 +809,7 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 {
 	const struct nst_grain_plan *plan = g->plan;
 	struct pass p = { g, plan, plan->net, plan->k, pack, params, NULL, n, 0, 0 };
+	double since = nst_profile_now(g->profile);
 
 	for (size_t s = 0; s < plan->nsegments; s++) {
 		const struct segment *seg = &plan->segment[s];
@@ -802,8 +818,10 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 			norm_finish(&p, seg->first);
 		for (size_t from = 0; from < n; from += seg->chunk) {
 			next_chunk(&p, seg, from);
-			for (size_t i = seg->first; i < seg->end; i++)
+			for (size_t i = seg->first; i < seg->end; i++) {
 				op_forward(&p, i);
+				since = counted(&p, NST_PHASE_FORWARD, i, p.m, since);
+			}
 		}
 	}
 }
@@ -1029,16 +1047,23 @@ void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
 {
 	const struct nst_grain_plan *plan = g->plan;
 	struct pass p = { g, plan, plan->net, plan->k, pack, params, grad, n, 0, 0 };
+	double since = nst_profile_now(g->profile);
 
 	for (size_t s = plan->nsegments; s-- > 0;) {
 		const struct segment *seg = &plan->segment[s];
 
 		for (size_t from = 0; from < n; from += seg->chunk) {
 			next_chunk(&p, seg, from);
-			if (s + 1 < plan->nsegments)
-				norm_data(&p, plan->segment[s + 1].first);
-			for (size_t i = seg->end; i-- > seg->first;)
+			if (s + 1 < plan->nsegments) {
+				size_t norm = plan->segment[s + 1].first;
+
+				norm_data(&p, norm);
+				since = counted(&p, NST_PHASE_BACKWARD, norm, 0, since);
+			}
+			for (size_t i = seg->end; i-- > seg->first;) {
 				op_backward(&p, i);
+				since = counted(&p, NST_PHASE_BACKWARD, i, p.m, since);
+			}
 		}
 		if (plan->net->op[seg->first].kind == NST_OP_BN)
 			norm_sums_finish(&p, seg->first, share);

@@ -5,6 +5,7 @@
 
 #include "libcore/nn/net.h"
 #include "libcore/nn/pack.h"
+#include "libcore/nn/profile.h"
 
 /* What all workers share: where every activation and gradient lies. */
 struct nst_grain_plan;
@@ -36,6 +37,9 @@ float *nst_grain_logits_grad(struct nst_grain *g);
  * Keyed by (seed, epoch, key).  Rows never given noise have none. */
 void nst_grain_noise(struct nst_grain *g, size_t row, uint64_t seed, uint32_t epoch, uint64_t key,
 		     double dropout, double drop_path);
+
+/* Count the time of operations to this worker of a profile, or no longer (NULL). */
+void nst_grain_profile(struct nst_grain *g, struct nst_profile *profile, unsigned worker);
 
 /* Logits of rows [0,n). */
 void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,

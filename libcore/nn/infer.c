@@ -40,6 +40,7 @@ struct nst_infer {
 	const struct nst_net *net;
 	const struct nst_kernels *k;
 	struct nst_pool *pool;
+	struct nst_profile *profile;
 	size_t nsteps, group;
 	struct step *step;
 	float *data;    /* folded and packed weights */
@@ -424,6 +425,12 @@ void nst_infer_free(struct nst_infer *inf)
 	free(inf);
 }
 
+int nst_infer_profile(struct nst_infer *inf, struct nst_profile *profile, struct nst_err *err)
+{
+	inf->profile = profile;
+	return nst_profile_net(profile, inf->net, err);
+}
+
 /* ---- running ------------------------------------------------------------------------------- */
 
 static void se_run(const struct nst_infer *inf, const struct step *s, size_t n, const float *x,
@@ -511,6 +518,7 @@ static void group_run(void *ctx, size_t task, unsigned worker)
 	size_t image = floats_of(&inf->net->tensor[0]);
 	float *memory = inf->memory[worker];
 	struct nst_err err = { 0 };
+	double since;
 
 	/* Rows below the lowest failure are still tried: the sentence is that of the first. */
 	if (from >= atomic_load(&inf->lowest))
@@ -522,8 +530,12 @@ static void group_run(void *ctx, size_t task, unsigned worker)
 			return;
 		}
 	}
-	for (size_t i = 0; i < inf->nsteps; i++)
+	since = nst_profile_now(inf->profile);
+	for (size_t i = 0; i < inf->nsteps; i++) {
 		step_run(inf, &inf->step[i], n, memory);
+		since = nst_profile_add_op(inf->profile, worker, NST_PHASE_FORWARD, inf->net,
+					   (size_t)(inf->step[i].op - inf->net->op), n, since);
+	}
 	memcpy(inf->logits + from * classes, memory + inf->offset[inf->step[inf->nsteps - 1].out],
 	       n * classes * sizeof(float));
 }

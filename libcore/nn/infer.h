@@ -5,6 +5,7 @@
 #define NST_NN_INFER_H
 
 #include "libcore/nn/net.h"
+#include "libcore/nn/profile.h"
 #include "libcore/par/pool.h"
 
 /* Write row `row` as (size,size,3) normalised floats to dst.  Called by worker `worker` (0 to
@@ -17,6 +18,11 @@ struct nst_infer;
  * Returns 0, NST_ENOMEM or NST_EINVAL (NST_SIMD names a table this machine cannot run). */
 int nst_infer_new(const struct nst_net *net, const float *params, struct nst_pool *pool,
 		  struct nst_infer **out, struct nst_err *err) NST_MUST_CHECK;
+
+/* Count the time of operations to this profile, which must outlive inf, or no longer (NULL).  Returns
+ * 0 or NST_ENOMEM. */
+int nst_infer_profile(struct nst_infer *inf, struct nst_profile *profile,
+		      struct nst_err *err) NST_MUST_CHECK;
 
 /* Logits (n,classes) of rows 0..n-1.  On failure the sentence is that of the first failing row. */
 int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,

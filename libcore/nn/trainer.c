@@ -27,6 +27,7 @@ struct nst_trainer {
 	const struct nst_kernels *k;
 	struct nst_train_options options;
 	struct nst_pool *pool;
+	struct nst_profile *profile;
 	struct nst_grain_plan *plan;
 	struct nst_pack *pack;
 	struct nst_grain **grain; /* of each worker */
@@ -276,6 +277,14 @@ void nst_trainer_free(struct nst_trainer *t)
 	free(t);
 }
 
+int nst_trainer_profile(struct nst_trainer *t, struct nst_profile *profile, struct nst_err *err)
+{
+	t->profile = profile;
+	for (unsigned w = 0; w < nst_pool_threads(t->pool); w++)
+		nst_grain_profile(t->grain[w], profile, w);
+	return nst_profile_net(profile, t->net, err);
+}
+
 /* ---- one grain ----------------------------------------------------------------------------- */
 
 static size_t largest_at(const float *x, size_t n)
@@ -333,6 +342,7 @@ static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, floa
 	size_t n = t->n - first < o->grain ? t->n - first : o->grain;
 	size_t image = t->net->size * t->net->size * 3;
 	struct nst_err *err = &result->err;
+	double since;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct nst_row *row = &t->rows[first + i];
@@ -343,6 +353,7 @@ static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, floa
 		nst_grain_noise(g, i, o->seed, row->epoch, row->key, o->dropout, o->drop_path);
 	}
 	nst_grain_forward(g, n, t->params, t->pack);
+	since = nst_profile_now(t->profile);
 	for (size_t i = 0; i < n; i++) {
 		int r = row_loss(t, &t->rows[first + i], nst_grain_logits(g) + i * classes,
 				 t->target + worker * classes,
@@ -351,6 +362,7 @@ static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, floa
 		if (r)
 			return r;
 	}
+	nst_profile_add(t->profile, worker, NST_PHASE_LOSS, n, since);
 	nst_grain_backward(g, n, t->params, t->pack, (double)n / (double)t->n, grad);
 	return 0;
 }
@@ -400,15 +412,19 @@ static void grain_task(void *ctx, size_t number, unsigned worker)
 	struct nst_trainer *t = ctx;
 	struct grain_result *result = &t->result[number];
 	float *grad;
+	double since;
 
 	memset(result, 0, sizeof(*result));
 	if (atomic_load(&t->failed))
 		return;
 	grad = buffer_take(t);
-	if (grain_run(t, number, worker, grad, result))
+	if (grain_run(t, number, worker, grad, result)) {
 		atomic_store(&t->failed, 1);
-	else
-		tree_climb(t, number, grad);
+		return;
+	}
+	since = nst_profile_now(t->profile);
+	tree_climb(t, number, grad);
+	nst_profile_add(t->profile, worker, NST_PHASE_REDUCE, 0, since);
 }
 
 /* ---- the update ---------------------------------------------------------------------------- */
@@ -418,8 +434,8 @@ static void finite_task(void *ctx, size_t number, unsigned worker)
 	struct nst_trainer *t = ctx;
 	size_t from = number * UPDATE_FLOATS, to = from + UPDATE_FLOATS;
 	uint32_t bad = 0;
+	double since = nst_profile_now(t->profile);
 
-	(void)worker;
 	if (to > t->net->nfloats)
 		to = t->net->nfloats;
 	for (size_t i = from; i < to; i++) {
@@ -430,6 +446,7 @@ static void finite_task(void *ctx, size_t number, unsigned worker)
 	}
 	if (bad)
 		atomic_store(&t->failed, 1);
+	nst_profile_add(t->profile, worker, NST_PHASE_UPDATE, 0, since);
 }
 
 static void update_task(void *ctx, size_t number, unsigned worker)
@@ -437,9 +454,8 @@ static void update_task(void *ctx, size_t number, unsigned worker)
 	struct nst_trainer *t = ctx;
 	const struct nst_net *net = t->net;
 	size_t from = number * UPDATE_FLOATS, to = from + UPDATE_FLOATS, middle;
-	double keep = net->arch.bn_momentum;
+	double keep = net->arch.bn_momentum, since = nst_profile_now(t->profile);
 
-	(void)worker;
 	if (to > net->nfloats)
 		to = net->nfloats;
 	middle = to < net->ntrain ? to : net->ntrain;
@@ -451,6 +467,7 @@ static void update_task(void *ctx, size_t number, unsigned worker)
 	if (t->ema)
 		t->k->ema(to - from, t->params + from,
 			  (float)nst_ema_decay(t->options.ema, t->step), t->ema + from);
+	nst_profile_add(t->profile, worker, NST_PHASE_UPDATE, 0, since);
 }
 
 static void stats_add(struct nst_step_stats *sum, const struct nst_step_stats *s)
@@ -484,6 +501,7 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 {
 	size_t ngrains = (n + t->options.grain - 1) / t->options.grain;
 	size_t ranges = (t->net->nfloats + UPDATE_FLOATS - 1) / UPDATE_FLOATS;
+	double since;
 	int r;
 
 	memset(stats, 0, sizeof(*stats));
@@ -508,7 +526,9 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 		atomic_store(&t->busy[i], 0);
 	for (size_t i = 0; i < 2 * ngrains; i++)
 		atomic_store(&t->waiting[i], NULL);
+	since = nst_profile_now(t->profile);
 	nst_pack_fill(t->pack, t->params, t->pool);
+	nst_profile_add(t->profile, 0, NST_PHASE_UPDATE, 0, since);
 	nst_pool_run(t->pool, ngrains, grain_task, t);
 	if (!atomic_load(&t->failed))
 		nst_pool_run(t->pool, ranges, finite_task, t);

@@ -60,6 +60,10 @@ int nst_trainer_new(const struct nst_net *net, const struct nst_train_options *o
 		    struct nst_err *err) NST_MUST_CHECK;
 void nst_trainer_free(struct nst_trainer *t);
 
+/* Count time to this profile, which must outlive t, or no longer (NULL).  Returns 0 or NST_ENOMEM. */
+int nst_trainer_profile(struct nst_trainer *t, struct nst_profile *profile,
+			struct nst_err *err) NST_MUST_CHECK;
+
 /* One step at learning rate lr over rows[0..n); load is called once a row, as in infer.h.  The last
  * grain may be short, but a grain of one row is refused (no variance).  stats are of this step.
  * Returns 0; NST_EINVAL with a sentence that names the step when the loss or a gradient is not

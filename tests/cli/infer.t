@@ -126,6 +126,14 @@ if [ -w /dev/full ]; then
 else
 	skip "there is no /dev/full" "no space left"
 fi
+# Where the time goes.
+ok "labels" nst-infer -q --no-provenance -m m.h5 -o plain.h5 s.h5
+quiet "a profile" nst-infer -q --no-provenance -m m.h5 --profile=where -o watched.h5 s.h5
+same "changes no bit of the labels" plain.h5 watched.h5
+is "it has phases" "$(grep -c '^decode  *[0-9.]*  *[0-9.]*%$' where)" 1
+contains "and stacks for flame graphs" where.folded 'nst-infer;forward;layer1.0.conv1 '
+fails 1 "nst-infer: the output 's.h5' is also an input" nst-infer -m m.h5 --profile=s.h5 -o no.h5 s.h5
+no_output no.h5
 # One byte of one image is not what it was.
 nst-draw -q -o drawn --labeled=20 --unlabeled=0 --test=0
 nst-pack -q --unlabeled -o jpeg.h5 drawn/labeled

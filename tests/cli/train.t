@@ -120,6 +120,19 @@ full() {
 fails 1 "nst-train: cannot write 'no.h5': *" full
 no_output no.h5
 
+# Where the time goes.
+ok "a model" train -q --no-provenance --epochs=1 --seed=4 -o plain.h5 l.h5
+quiet "a profile" train -q --no-provenance --epochs=1 --seed=4 --profile=where -o watched.h5 l.h5
+same "changes no bit of the model" plain.h5 watched.h5
+is "it has phases" "$(grep -c '^augment  *[0-9.]*  *[0-9.]*%$' where)" 1
+is "and operations, forward and backward" "$(grep -c \
+	'^layer1.0.conv1 *|  *[0-9.]*  *[0-9.]*  *[0-9.]* |  *[0-9.]*  *[0-9.]*  *[0-9.]*$' where)" 1
+is "flame graphs have stacks" "$(grep -vc '^nst-train;[a-z]*\(;[a-z0-9_.]*\)\{0,1\} [0-9]*$' where.folded)" 0
+contains "of the backward pass, too" where.folded 'nst-train;backward;layer3.0.conv2 '
+fails 1 "nst-train: the output 'l.h5' is also an input" train -q --profile=l.h5 -o no.h5 l.h5
+fails 1 "nst-train: the output 'l.h5' is also an input" train -q --log=l.h5 -o no.h5 l.h5
+no_output no.h5
+
 # Warnings.
 mkdir -p gap/a gap/b
 cp d/labeled/"$(ls d/labeled | head -n 1)"/* gap/a
