@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Forward and backward of libcore/nn against PyTorch, through net_tool.c.
 
-EfficientNet-B0 is torchvision's own module; the CIFAR nets are written here from torch.nn.  PyTorch
+EfficientNet-B0 and the ResNets for ImageNet are torchvision's own modules; the CIFAR nets are written
+here from torch.nn.  PyTorch
 computes in double, so what is measured is the rounding of our float: the bound is 1e-4, relative, of
 the logits and of the gradient of every parameter tensor."""
 import functools
@@ -16,7 +17,7 @@ try:
     import torch
     import torch.nn.functional as F
     from torch import nn
-    from torchvision.models import efficientnet_b0
+    from torchvision.models import efficientnet_b0, resnet
     from torchvision.ops import StochasticDepth
 except ImportError as e:
     print(f"1..0 # SKIP {e.name} is not installed")
@@ -132,8 +133,15 @@ class Cifar(nn.Module):
 
 # ---- comparison -----------------------------------------------------------------------------------
 
-def tensors(net):
-    """Parameters and running statistics in the order of the net, norm by norm."""
+def tensors(net, names):
+    """Parameters and running statistics: by name where ours are those of torchvision, else in the
+    order of the net, norm by norm."""
+    if isinstance(net, resnet.ResNet):
+        known = dict(net.named_parameters())
+        known.update((n, b) for n, b in net.named_buffers() if not n.endswith("num_batches_tracked"))
+        yield from (known.pop(name) for name in names)
+        yield from known.values()
+        return
     for module in net.modules():
         yield from module.parameters(recurse=False)
         if isinstance(module, nn.BatchNorm2d):
@@ -169,7 +177,7 @@ def compare(arch, pad, size, rows, net, seed):
     table = [line.split() for line in subprocess.run([TOOL, arch, pad, str(size), str(classes)],
              check=True, capture_output=True, text=True).stdout.splitlines()]
     ours = [(row[0], tuple(map(int, row[1:-1])), int(row[-1])) for row in table]
-    theirs = list(tensors(net))
+    theirs = list(tensors(net, [name for name, _, _ in ours]))
     ok(len(ours) == len(theirs), f"{label}: as many tensors",
        f"{len(ours)} here, {len(theirs)} in PyTorch")
     floats = max(offset + (int(np.prod(shape)) + 15) // 16 * 16 for _, shape, offset in ours)
@@ -228,5 +236,7 @@ compare("efficientnet-b0", "symmetric", 64, 8, with_counts(efficientnet("symmetr
 compare("efficientnet-b0", "same", 33, 8, with_counts(efficientnet("same", 10)), 3)
 compare("resnet20", "own", 32, 8, with_counts(Cifar(3, 1, False, 10)), 4)
 compare("wrn-16-2", "own", 32, 8, with_counts(Cifar(2, 2, True, 10)), 5)
+compare("resnet18", "own", 64, 8, with_counts(resnet.resnet18(num_classes=10)), 6)
+compare("resnet50", "own", 65, 8, with_counts(resnet.resnet50(num_classes=10)), 7)
 print(f"1..{tests}")
 sys.exit(failures > 0)
