@@ -224,9 +224,8 @@ int main(int argc, char **argv)
 			    f.temperature, pool, &err) < 0 ||
 	    nst_run_refuse_input(f.profile_path, inputs, out.ninputs, &err) < 0 ||
 	    nst_profiling_start(f.profile_path, nst_now, pool, &f.profile, &err) < 0 ||
-	    nst_labeler_profile(f.labeler, f.profile, &err) < 0)
-		nst_die(&err);
-	if (nst_in_open(&in, paths, n, NST_KIND_BIT(NST_SHARD), &spool, &err) < 0 ||
+	    nst_labeler_profile(f.labeler, f.profile, &err) < 0 ||
+	    nst_in_open(&in, paths, n, NST_KIND_BIT(NST_SHARD), &spool, &err) < 0 ||
 	    nst_out_open(&f.out, f.common.output, &out, &err) < 0)
 		nst_die(&err);
 	if (label_all(&f, in, &err) < 0) {
@@ -239,7 +238,6 @@ int main(int argc, char **argv)
 		nst_die(&err);
 	nst_note("%llu images labeled, mean confidence %.3f", (unsigned long long)f.done,
 		 f.done ? f.confidence_sum / (double)f.done : 0);
-
 	free(f.input);
 	free(inputs);
 	nst_predbuf_release(&f.made);

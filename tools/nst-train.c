@@ -61,12 +61,6 @@ static const struct nst_opt opts[] = {
 	NST_OPT_END,
 };
 
-static void must(int r, const struct nst_err *err)
-{
-	if (r < 0)
-		nst_die(err);
-}
-
 /* The plan on standard output (--dry-run) or among the messages (-v), warnings always. */
 static void show_plan(const struct nst_training *t, struct nst_err *err)
 {
@@ -75,7 +69,7 @@ static void show_plan(const struct nst_training *t, struct nst_err *err)
 
 	for (size_t i = 0; i < warnings->count; i++)
 		nst_warn("%s", warnings->item[i]);
-	must(nst_training_plan(t, &lines, err), err);
+	nst_must(nst_training_plan(t, &lines, err), err);
 	for (size_t i = 0; i < lines.count; i++) {
 		if (f.dry_run)
 			puts(lines.item[i]);
@@ -100,7 +94,7 @@ static void save(const struct nst_training *t, struct nst_profile *profile, doub
 static void interrupted(const struct nst_training *t, struct nst_err *err)
 {
 	if (f.checkpoint)
-		must(nst_training_save(t, f.checkpoint, err), err);
+		nst_must(nst_training_save(t, f.checkpoint, err), err);
 	nst_fail(err, NST_EINTERRUPTED, "interrupted at step %llu of %llu, %s%s%s",
 		 (unsigned long long)nst_training_step_count(t),
 		 (unsigned long long)nst_training_steps(t),
@@ -122,14 +116,14 @@ static void run(struct nst_training *t, struct nst_profile *profile, struct nst_
 	while (!nst_training_done(t)) {
 		int r = nst_training_step(t, &e, err);
 
-		must(r, err);
+		nst_must(r, err);
 		if (r > 0) {
 			nst_note("%s, %.0f images/s", nst_epoch_format(&e, line, sizeof(line)),
 				 (double)((e.step - told) * batch) / (nst_now() - epoch_start));
 			told = e.step;
 			epoch_start = nst_now();
 			if (f.log)
-				must(nst_training_write_log(t, f.log, err), err);
+				nst_must(nst_training_write_log(t, f.log, err), err);
 		}
 		nst_progress_at(&progress, (nst_training_step_count(t) - from) * batch);
 		if (nst_interrupted() && !nst_training_done(t))
@@ -145,15 +139,15 @@ static void resume(struct nst_training *t, struct nst_err *err)
 {
 	if (f.checkpoint && access(f.checkpoint, F_OK) == 0) {
 		if (!f.resume)
-			must(nst_fail(err, NST_EINVAL, "'%s' is there: --resume continues from it; remove "
+			nst_must(nst_fail(err, NST_EINVAL, "'%s' is there: --resume continues from it; remove "
 				      "it to start afresh", f.checkpoint), err);
-		must(nst_training_resume(t, f.checkpoint, err), err);
+		nst_must(nst_training_resume(t, f.checkpoint, err), err);
 		nst_note("continuing from step %llu of %llu",
 			 (unsigned long long)nst_training_step_count(t),
 			 (unsigned long long)nst_training_steps(t));
 	}
 	if (f.log)
-		must(nst_training_write_log(t, f.log, err), err);
+		nst_must(nst_training_write_log(t, f.log, err), err);
 }
 
 static int list_archs(char *line)
@@ -211,36 +205,36 @@ int main(int argc, char **argv)
 		nst_refuse_terminal(f.common.output);
 	name_checkpoint();
 	nst_on_fatal_signal(nst_atomic_cleanup);
-	must(line ? 0 : err.code, &err);
+	nst_must(line ? 0 : err.code, &err);
 	out.run = f.common.no_provenance ? NULL : line;
-	must(nst_settings_resolve(&f.ask, &settings, &err), &err);
+	nst_must(nst_settings_resolve(&f.ask, &settings, &err), &err);
 	if (!f.dry_run) { /* whether the model can be written is better known now than at the end */
-		must(nst_out_open(&probe, f.common.output, &out, &err), &err);
+		nst_must(nst_out_open(&probe, f.common.output, &out, &err), &err);
 		nst_out_abort(probe);
 	}
-	must(nst_run_refuse_input(f.log, paths, out.ninputs, &err), &err);
-	must(nst_run_refuse_input(f.profile, paths, out.ninputs, &err), &err);
-	must(nst_pool_new((unsigned)f.common.threads, &o.pool, &err), &err);
-	must(nst_profiling_start(f.profile, nst_now, o.pool, &o.profile, &err), &err);
-	must(f.init ? nst_modelfile_open(&init, f.init, &err) : 0, &err);
-	must(nst_dataset_open(&rows, paths, out.ninputs, shards | NST_KIND_BIT(NST_MIX),
+	nst_must(nst_run_refuse_input(f.log, paths, out.ninputs, &err), &err);
+	nst_must(nst_run_refuse_input(f.profile, paths, out.ninputs, &err), &err);
+	nst_must(nst_pool_new((unsigned)f.common.threads, &o.pool, &err), &err);
+	nst_must(nst_profiling_start(f.profile, nst_now, o.pool, &o.profile, &err), &err);
+	nst_must(f.init ? nst_modelfile_open(&init, f.init, &err) : 0, &err);
+	nst_must(nst_dataset_open(&rows, paths, out.ninputs, shards | NST_KIND_BIT(NST_MIX),
 			      init.model.class_name, f.new_classifier ? 0 : init.model.classes,
 			      f.init ? nst_image_name(init.image) : NULL, &err), &err);
 	if (f.validation.n)
-		must(nst_dataset_open(&validation, f.validation.word, f.validation.n, shards,
+		nst_must(nst_dataset_open(&validation, f.validation.word, f.validation.n, shards,
 				      nst_dataset_class_names(rows), nst_dataset_classes(rows),
 				      nst_image_name(nst_dataset_image(rows, 0)), &err), &err);
 	o.rows = rows;
 	o.validation = validation;
-	must(nst_training_new(&t, &o, &err), &err);
+	nst_must(nst_training_new(&t, &o, &err), &err);
 	show_plan(t, &err);
 	if (!f.dry_run) {
 		resume(t, &err);
 		run(t, o.profile, &err);
-		must(nst_training_build(t, &model, &err), &err);
-		must(nst_out_file(f.common.output, &out, model.build, &err), &err);
+		nst_must(nst_training_build(t, &model, &err), &err);
+		nst_must(nst_out_file(f.common.output, &out, model.build, &err), &err);
 		nst_modelfile_build_release(&model);
-		must(nst_profiling_write(o.profile, tool.name, f.profile, &err), &err);
+		nst_must(nst_profiling_write(o.profile, tool.name, f.profile, &err), &err);
 		if (f.checkpoint && !f.keep_checkpoint)
 			unlink(f.checkpoint);
 	}

@@ -155,6 +155,12 @@ void nst_die(const struct nst_err *err)
 	nst_die_status(err, 1);
 }
 
+void nst_must(int r, const struct nst_err *err)
+{
+	if (r < 0)
+		nst_die(err);
+}
+
 int nst_finish_stdout(void)
 {
 	struct nst_err err;

@@ -25,6 +25,9 @@ void nst_info(const char *fmt, ...) NST_PRINTF(1, 2); /* with -v */
 /* Print the error and exit with 1; for NST_EINTERRUPTED, die by the signal that was caught. */
 void nst_die(const struct nst_err *err) __attribute__((noreturn));
 
+/* nst_die where r, what a function has returned, is negative; else nothing. */
+void nst_must(int r, const struct nst_err *err);
+
 /* As nst_die with another status, for tools that document one; nst_usage_error is for 2. */
 void nst_die_status(const struct nst_err *err, int status) __attribute__((noreturn));
 
