@@ -38,9 +38,9 @@ settings() {
 	ARCH_2 = wrn-10-2
 	TRAIN_FLAGS   = --crop=shift --ema=0.99
 	TEACHER_FLAGS = --epochs=300 --batch=64 --lr=0.05
-	STUDENT_FLAGS = --epochs=120 --batch=64 --lr=0.1 --randaugment=n1,m9 --dropout=0.2
+	STUDENT_FLAGS = --epochs=90 --batch=16 --lr=0.1 --randaugment=n1,m9 --dropout=0.2
 	FILTER_FLAGS  = --min-confidence=0.3 --per-class=500
-	RATIO         = 4
+	RATIO         = 3
 
 	EXTRA_TESTS    = corrupted
 	TEST_corrupted = $OUT/corrupted.h5

@@ -497,6 +497,72 @@ static void test_conv(void **state)
 	check_random_convs(0, 250);
 }
 
+/* y = x * w in double, and the sum of the absolute terms. */
+static void direct_sums(const struct nst_conv *s, const float *x, const float *w, double *y,
+			double *size)
+{
+	for (size_t e = 0; e < y_size(s); e++) {
+		size_t co = e % s->cout, pixel = e / s->cout, image = pixel / (s->ho * s->wo);
+		size_t i = pixel / s->wo % s->ho, j = pixel % s->wo;
+
+		y[e] = size[e] = 0;
+		for (size_t t = 0; t < s->k * s->k * s->cin; t++) {
+			size_t yy = i * s->stride + t / s->cin / s->k - s->pad_top;
+			size_t xx = j * s->stride + t / s->cin % s->k - s->pad_left;
+			double term;
+
+			if (yy >= s->h || xx >= s->w)
+				continue;
+			term = (double)x[((image * s->h + yy) * s->w + xx) * s->cin + t % s->cin] *
+			       w[t * s->cout + co];
+			y[e] += term;
+			size[e] += fabs(term);
+		}
+	}
+}
+
+/* 3x3 filters of stride 1 take fewer multiplications where that pays: the result is not that of
+ * the direct sum to the bit, but as near as rounding allows. */
+static void test_conv_minimal(void **state)
+{
+	static const size_t wide[] = {16, 17, 24, 32, 40, 64, 128};
+
+	(void)state;
+	for (size_t i = 0; i < 60; i++) {
+		struct nst_conv s = {
+			.n = 1 + nst_rng_below(&rng, 4), .k = 3, .stride = 1,
+			.pad_top = 1, .pad_left = 1,
+			.h = 4 + nst_rng_below(&rng, 15), .w = 4 + nst_rng_below(&rng, 15),
+			.cin = wide[nst_rng_below(&rng, COUNT(wide))],
+			.cout = wide[nst_rng_below(&rng, COUNT(wide))],
+		};
+		size_t ny = s.n * s.h * s.w * s.cout;
+		float *x, *w, *y;
+		double *sum, *size;
+
+		s.ho = s.h;
+		s.wo = s.w;
+		check_conv(0, &s, acts[i % COUNT(acts)], i / 4 % 2);
+		x = random_block(x_size(&s));
+		w = random_block(9 * s.cin * s.cout);
+		y = blank(ny);
+		sum = malloc(2 * ny * sizeof(*sum));
+		assert_non_null(sum);
+		size = sum + ny;
+		direct_sums(&s, x, w, sum, size);
+		for (size_t t = 0; t < ntables; t++) {
+			name_conv(&s, "conv against direct sums", tables[t]->name);
+			forward(tables[t], 0, &s, x, w, NULL, NST_ACT_NONE, y);
+			for (size_t e = 0; e < ny; e++)
+				if (!(fabs(y[e] - sum[e]) <= 3e-6 * size[e]))
+					fail_msg("%s: %zu: %.9g, not %.9g (of %g)", what, e, y[e], sum[e],
+						 size[e]);
+		}
+		free(sum);
+		drop_all();
+	}
+}
+
 static void test_depthwise(void **state)
 {
 	(void)state;
@@ -1038,6 +1104,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_gemm, teardown),
 		cmocka_unit_test_teardown(test_gemm_blocks, teardown),
 		cmocka_unit_test_teardown(test_conv, teardown),
+		cmocka_unit_test_teardown(test_conv_minimal, teardown),
 		cmocka_unit_test_teardown(test_conv_real, teardown),
 		cmocka_unit_test_teardown(test_conv_single_images, teardown),
 		cmocka_unit_test_teardown(test_conv_slopes, teardown),

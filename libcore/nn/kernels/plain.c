@@ -147,6 +147,114 @@ static size_t read_by(size_t y, size_t a, size_t stride, size_t pad, size_t coun
 	return i < count ? i : NONE;
 }
 
+/* F(4x4,3x3), see winograd.inc: one axis of each of the three maps, and both axes. */
+static void wino_input(const float *in, size_t step, float out[6])
+{
+	const float *d[6];
+	float even, odd;
+
+	for (size_t i = 0; i < 6; i++)
+		d[i] = in + i * step;
+	out[0] = fmaf(NST_WINO_A2B2, *d[0], fmaf(-NST_WINO_A2_PLUS_B2, *d[2], *d[4]));
+	even = fmaf(-NST_WINO_B2, *d[2], *d[4]);
+	odd = fmaf(-NST_WINO_B2, *d[1], *d[3]);
+	out[1] = fmaf(NST_WINO_A, odd, even);
+	out[2] = fmaf(-NST_WINO_A, odd, even);
+	even = fmaf(-NST_WINO_A2, *d[2], *d[4]);
+	odd = fmaf(-NST_WINO_A2, *d[1], *d[3]);
+	out[3] = fmaf(NST_WINO_B, odd, even);
+	out[4] = fmaf(-NST_WINO_B, odd, even);
+	out[5] = fmaf(NST_WINO_A2B2, *d[1], fmaf(-NST_WINO_A2_PLUS_B2, *d[3], *d[5]));
+}
+
+static void wino_filter(const float *in, size_t step, float out[6])
+{
+	float even, odd;
+
+	out[0] = NST_WINO_N0 * in[0];
+	even = fmaf(NST_WINO_A2, in[2 * step], in[0]);
+	odd = NST_WINO_A * in[step];
+	out[1] = NST_WINO_NA * (even + odd);
+	out[2] = NST_WINO_NA * (even - odd);
+	even = fmaf(NST_WINO_B2, in[2 * step], in[0]);
+	odd = NST_WINO_B * in[step];
+	out[3] = NST_WINO_NB * (even + odd);
+	out[4] = NST_WINO_NB * (even - odd);
+	out[5] = in[2 * step];
+}
+
+static void wino_output(const float *in, size_t step, float out[6])
+{
+	float p = in[step] + in[2 * step], q = in[step] - in[2 * step];
+	float r = in[3 * step] + in[4 * step], s = in[3 * step] - in[4 * step];
+
+	out[0] = in[0] + (p + r);
+	out[1] = fmaf(NST_WINO_B, s, NST_WINO_A * q);
+	out[2] = fmaf(NST_WINO_B2, r, NST_WINO_A2 * p);
+	out[3] = fmaf(NST_WINO_B3, s, fmaf(NST_WINO_A3, q, in[5 * step]));
+}
+
+/* Columns, then lines: from x from values become to x to. */
+static void wino_axes(void (*axis)(const float *, size_t, float *), size_t from, size_t to,
+		      const float *in, float *out)
+{
+	float column[6], line[6], half[36];
+
+	for (size_t j = 0; j < from; j++) {
+		axis(in + j, from, column);
+		for (size_t i = 0; i < to; i++)
+			half[i * from + j] = column[i];
+	}
+	for (size_t i = 0; i < to; i++) {
+		axis(half + i * from, 1, line);
+		memcpy(out + i * to, line, to * sizeof(*out));
+	}
+}
+
+/* Outputs (top..top+3, left..left+3) of channel co of an image x; those that exist are written. */
+static void wino_tile(const struct nst_conv *s, const float *x, size_t top, size_t left, size_t co,
+		      const float *w, float bias, enum nst_act act, float *y)
+{
+	float sum[36] = { 0 }, out[16];
+
+	for (size_t ci = 0; ci < s->cin; ci++) {
+		float in[36], spread[36], taps[9], filter[36];
+
+		for (size_t i = 0; i < 36; i++) {
+			size_t yy = reads(top, i / 6, 1, 1), xx = reads(left, i % 6, 1, 1);
+
+			in[i] = yy < s->h && xx < s->w ? x[(yy * s->w + xx) * s->cin + ci] : 0.0f;
+		}
+		for (size_t t = 0; t < 9; t++)
+			taps[t] = w[(t * s->cin + ci) * s->cout + co];
+		wino_axes(wino_input, 6, 6, in, spread);
+		wino_axes(wino_filter, 3, 6, taps, filter);
+		for (size_t i = 0; i < 36; i++)
+			sum[i] = fmaf(spread[i], filter[i], sum[i]);
+	}
+	wino_axes(wino_output, 6, 4, sum, out);
+	for (size_t i = 0; i < 16; i++) {
+		size_t yy = top + i / 4, xx = left + i % 4;
+
+		if (yy < s->h && xx < s->w)
+			y[(yy * s->w + xx) * s->cout + co] = activate(act, out[i] + bias);
+	}
+}
+
+static void wino_forward(const struct nst_conv *s, const float *x, const float *w,
+			 const float *bias, enum nst_act act, float *y)
+{
+	for (size_t image = 0; image < s->n; image++) {
+		for (size_t top = 0; top < s->h; top += 4)
+			for (size_t left = 0; left < s->w; left += 4)
+				for (size_t co = 0; co < s->cout; co++)
+					wino_tile(s, x, top, left, co, w, bias ? bias[co] : 0.0f,
+						  act, y);
+		x += s->h * s->w * s->cin;
+		y += s->h * s->w * s->cout;
+	}
+}
+
 static size_t no_scratch(const struct nst_conv *s)
 {
 	(void)s;
@@ -167,6 +275,10 @@ static void conv_forward(const struct nst_conv *s, const float *x, const float *
 			 const float *bias, enum nst_act act, float *y, float *scratch)
 {
 	(void)scratch;
+	if (nst_wino_fits(s)) {
+		wino_forward(s, x, w, bias, act, y);
+		return;
+	}
 	for (size_t pixel = 0; pixel < s->n * s->ho * s->wo; pixel++) {
 		size_t image = pixel / (s->ho * s->wo);
 		size_t i = pixel / s->wo % s->ho, j = pixel % s->wo;

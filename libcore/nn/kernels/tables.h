@@ -28,4 +28,30 @@ extern const struct nst_kernels nst_kernels_neon;
 #define NST_EXP_C5     0x1.123a20p-7f
 #define NST_EXP_C6     0x1.6a23d0p-10f
 
+/* 3x3 convolutions by F(4x4,3x3) (winograd.inc): points A and B, their powers, and one over the
+ * products of differences that divide the filter's values at 0, at +-A and at +-B. */
+#define NST_WINO_A          0.625f
+#define NST_WINO_A2         0.390625f
+#define NST_WINO_A3         0.244140625f
+#define NST_WINO_B          1.25f
+#define NST_WINO_B2         1.5625f
+#define NST_WINO_B3         1.953125f
+#define NST_WINO_A2B2       0.6103515625f
+#define NST_WINO_A2_PLUS_B2 1.953125f
+#define NST_WINO_N0         (1 / 0.6103515625f)
+#define NST_WINO_NA         (-1 / 0.91552734375f) /* 1 / (2 A^2 (A^2 - B^2)) */
+#define NST_WINO_NB         (1 / 3.662109375f)    /* 1 / (2 B^2 (B^2 - A^2)) */
+#define NST_WINO_OUTSIDE    ((size_t)-1)
+
+/* Is a convolution done so?  It depends on the shape of an image alone, so that all tables agree:
+ * there must be channels enough to pay for the spreading, no more weights (36 for 9) than the
+ * caches hold, and at least 8 of the 16 pixels of a tile on average. */
+static inline int nst_wino_fits(const struct nst_conv *s)
+{
+	return s->k == 3 && s->stride == 1 && s->pad_top == 1 && s->pad_left == 1 &&
+	       s->ho == s->h && s->wo == s->w && s->cin >= 16 && s->cout >= 16 &&
+	       s->cin * s->cout <= 128 * 128 &&
+	       8 * ((s->h + 3) / 4) * ((s->w + 3) / 4) <= s->h * s->w;
+}
+
 #endif
