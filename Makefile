@@ -152,6 +152,9 @@ $(O)/libcore/cli/help.o:     EXTRA = -DNST_BUILD='"$(subst ",,$(CC) $(CFLAGS) $(
 $(O)/libcore/io/archive.o:   EXTRA = $(archive.c)
 $(O)/libcore/image/jpeg.o:   EXTRA = $(turbo.c)
 $(O)/libcore/image/pixbuf.o: EXTRA = $(pixbuf.c)
+# Loops over pixels, which the compiler makes vectors of.
+$(O)/libcore/pixel/%.o:      EXTRA = -O3
+$(O)/libcore/augment/%.o:    EXTRA = -O3
 $(O)/libcore/nn/blas.o:      EXTRA = $(blas.c)
 $(O)/formats/%.o:            EXTRA = $(hdf5.c)
 $(O)/formats/plugin/%.o:     EXTRA = $(hdf5.c) $(zstd.c)

@@ -3,7 +3,8 @@
  * Every output pixel of a pass is a sum over a window of input pixels.  Windows and weights depend
  * on the column (row) only, so they are computed once per picture, in double, and rounded to
  * integers: the sums are then exact and the same on every machine.  The horizontal pass runs first
- * and only over rows that the vertical pass will look at.  The order of the operations in
+ * and only over rows that the vertical pass will look at.  Both passes are the same loop over
+ * neighbouring bytes, which the compiler makes vectors of.  The order of the operations in
  * windows_make is what makes the weights equal to Pillow's to the last bit; do not rearrange it. */
 #include "libcore/pixel/resize.h"
 
@@ -11,12 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/util/clones.h"
 #include "libcore/util/mem.h"
 
 /* A sum of 8-bit values times weights that add up to 1, with lobes that overshoot (by far less than
  * 2x), fits into 32 bits with this many fractional bits. */
 #define WEIGHT_BITS 22
 #define MAX_SIDE    (1u << 20)
+#define ROWS        16 /* that are resized across at a time */
 
 #define PI 3.14159265358979323846
 
@@ -138,45 +141,57 @@ static uint8_t clip(int32_t sum)
 	return sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
 }
 
-/* Rows [0,h) of src (h,w,3) to dst (h,n,3). */
-static void pass_across(const struct windows *ws, const uint8_t *src, size_t h, size_t w,
-			uint8_t *dst, size_t n)
+/* sum[i] = half + the sum over k of from[k * step + i] * weight[k]; to is that, cut off. */
+static inline void weighted_sums(const uint8_t *from, size_t step, const int32_t *weight,
+				 size_t terms, size_t n, int32_t *sum, uint8_t *to)
 {
-	for (size_t y = 0; y < h; y++, src += 3 * w)
-		for (size_t i = 0; i < n; i++, dst += 3) {
-			const int32_t *weight = ws->weight + i * ws->stride;
-			const uint8_t *p = src + 3 * ws->first[i];
-			int32_t r = 1 << (WEIGHT_BITS - 1), g = r, b = r;
+	for (size_t i = 0; i < n; i++)
+		sum[i] = 1 << (WEIGHT_BITS - 1);
+	for (size_t k = 0; k < terms; k++, from += step)
+		for (size_t i = 0; i < n; i++)
+			sum[i] += from[i] * weight[k];
+	for (size_t i = 0; i < n; i++)
+		to[i] = clip(sum[i]);
+}
 
-			for (size_t k = 0; k < ws->count[i]; k++, p += 3) {
-				r += p[0] * weight[k];
-				g += p[1] * weight[k];
-				b += p[2] * weight[k];
-			}
-			dst[0] = clip(r);
-			dst[1] = clip(g);
-			dst[2] = clip(b);
+/* Rows [0,h) of src (h,w,3) to dst (h,n,3).  A few rows at a time are turned, so that the same
+ * pixel of all of them lies together: turned has room for (w,ROWS,3). */
+NST_CLONES
+static void pass_across(const struct windows *ws, const uint8_t *src, size_t h, size_t w,
+			uint8_t *dst, size_t n, uint8_t *turned)
+{
+	const size_t begin = ws->first[0], end = ws->first[n - 1] + ws->count[n - 1];
+
+	memset(turned, 0, w * ROWS * 3);
+	for (size_t y = 0; y < h; y += ROWS, src += 3 * w * ROWS, dst += 3 * n * ROWS) {
+		const size_t rows = h - y < ROWS ? h - y : ROWS;
+
+		for (size_t r = 0; r < rows; r++)
+			for (size_t x = begin; x < end; x++)
+				memcpy(turned + 3 * (x * ROWS + r), src + 3 * (r * w + x), 3);
+		for (size_t i = 0; i < n; i++) {
+			int32_t sum[3 * ROWS];
+			uint8_t out[3 * ROWS];
+
+			weighted_sums(turned + 3 * ROWS * ws->first[i], 3 * ROWS,
+				      ws->weight + i * ws->stride, ws->count[i], 3 * ROWS, sum,
+				      out);
+			for (size_t r = 0; r < rows; r++)
+				memcpy(dst + 3 * (r * n + i), out + 3 * r, 3);
 		}
+	}
 }
 
 /* src, whose first row is row `top` of the picture, to dst (n,w,3); sum has room for 3 * w. */
+NST_CLONES
 static void pass_down(const struct windows *ws, const uint8_t *src, size_t top, size_t w,
 		      uint8_t *dst, size_t n, int32_t *sum)
 {
-	size_t line = 3 * w;
+	const size_t line = 3 * w;
 
-	for (size_t i = 0; i < n; i++, dst += line) {
-		const int32_t *weight = ws->weight + i * ws->stride;
-		const uint8_t *p = src + (ws->first[i] - top) * line;
-
-		for (size_t x = 0; x < line; x++)
-			sum[x] = 1 << (WEIGHT_BITS - 1);
-		for (size_t k = 0; k < ws->count[i]; k++, p += line)
-			for (size_t x = 0; x < line; x++)
-				sum[x] += p[x] * weight[k];
-		for (size_t x = 0; x < line; x++)
-			dst[x] = clip(sum[x]);
-	}
+	for (size_t i = 0; i < n; i++)
+		weighted_sums(src + (ws->first[i] - top) * line, line, ws->weight + i * ws->stride,
+			      ws->count[i], line, sum, dst + i * line);
 }
 
 /* Hand out the next aligned piece of the working memory; with base NULL only count. */
@@ -223,7 +238,7 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	double scale_x, scale_y, *row;
 	size_t used, top = 0, rows = h, wide_x, wide_y;
 	int32_t *sum;
-	uint8_t *half = NULL;
+	uint8_t *half = NULL, *turned = NULL;
 	int need_across, need_down;
 
 	if (rc < 0)
@@ -249,6 +264,8 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 		sum = carve(mem, &used, 3 * out_w * sizeof *sum);
 		carve_windows(&across, mem, &used, out_w);
 		carve_windows(&down, mem, &used, out_h);
+		if (need_across)
+			turned = carve(mem, &used, 3 * ROWS * w);
 		if (need_across && need_down)
 			half = carve(mem, &used, 3 * h * out_w);
 		if (!hand_out && used > r->cap) {
@@ -269,7 +286,8 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	}
 	if (need_across) {
 		windows_make(&across, filter, w, b->x0, scale_x, out_w, row);
-		pass_across(&across, src + 3 * w * top, rows, w, need_down ? half : dst, out_w);
+		pass_across(&across, src + 3 * w * top, rows, w, need_down ? half : dst, out_w,
+			    turned);
 	}
 	if (need_down)
 		pass_down(&down, need_across ? half : src + 3 * w * top, top, out_w, dst, out_h,

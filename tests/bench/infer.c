@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 		must(nst_infer_run(infer, b.batch, bench_load, &b, logits, &err), &err);
 		batches += n >= 2;
 	}
-	bench_print((double)(batches * b.batch), now() - start);
+	bench_print((double)(batches * b.batch), now() - start, (double)b.net->macs);
 	nst_infer_free(infer);
 	bench_release(&b);
 	free(params);

@@ -38,7 +38,7 @@ int main(int argc, char **argv)
 		must(nst_trainer_step(trainer, 1e-3, row, b.batch, bench_load, &b, &stats, &err), &err);
 		steps += step >= 2;
 	}
-	bench_print((double)(steps * b.batch), now() - start);
+	bench_print((double)(steps * b.batch), now() - start, 3 * (double)b.net->macs);
 	nst_trainer_free(trainer);
 	bench_release(&b);
 	free(row);

@@ -9,11 +9,11 @@ ARCH_2     := resnet26
 
 TRAIN_FLAGS   := --lr=0.1 --nesterov --weight-decay=5e-4
 # The usual noise of small images, which lets the teacher fit its few labels in the time there is.
-TEACHER_FLAGS := --batch=64 --epochs=80 --cutout=4
+TEACHER_FLAGS := --batch=64 --epochs=100 --cutout=4
 # A step has 16 labeled rows and RATIO times as many pseudo-labeled ones.
 STUDENT_FLAGS   := --batch=16 --randaugment=n1,m9
 STUDENT_FLAGS_1 := --epochs=22
-STUDENT_FLAGS_2 := --epochs=20
+STUDENT_FLAGS_2 := --epochs=22
 RATIO         := 7
 INFER_FLAGS   := --soft
 FILTER_FLAGS  := --per-class=4500

@@ -11,7 +11,9 @@
  * Order of summation (what makes results the same on every machine): forward functions accumulate
  * each output element with one fused multiply-add a term, in the order (kh, kw, cin), from zero;
  * no term is split off and vectors run along channels only, so the vector width does not show.
- * Terms of padding are products with an exact 0 and may be left out.  plain.c spells the fused
+ * Terms of padding are products with an exact 0 and may be left out.  A 3x3 convolution that
+ * nst_wino_fits (tables.h) is such a product at each of 36 points, between fixed maps before and
+ * behind it (winograd.inc), on every table.  plain.c spells the fused
  * multiply-add fmaf().  Gradient functions promise the same result for the same table and CPU,
  * not across tables. */
 #ifndef NST_NN_KERNELS_H
