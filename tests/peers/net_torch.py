@@ -5,8 +5,8 @@ EfficientNet-B0 and the ResNets for ImageNet are torchvision's own modules; the 
 here from torch.nn.  PyTorch computes in double, so what is measured is the rounding of our float: the
 bound is 1e-4, relative, of the logits and of the gradient of every parameter tensor.
 
-A pixel that rounding takes across the kink of relu changes gradients by more than that: a single one
-in the last block of ResNet-50 changes all of them by a percent.  So images are drawn until PyTorch's
+A pixel that rounding takes across the kink of relu changes gradients by more than that: two in
+the last block of ResNet-50 changed all of them by a percent.  So images are drawn until PyTorch's
 nearest one is farther away than KINK, and the shifts of very deep nets keep most pixels on one
 side."""
 import copy
