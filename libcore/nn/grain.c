@@ -9,8 +9,10 @@
  *
  * A tensor between the operations of one segment is then read while still in cache, tensors that do
  * not outlive their segment exist for one chunk only, and what remains in memory traffic is about
- * half of that of layer after layer.  Chunk sizes follow from shapes alone, so that the order of
- * all sums, and with it every bit of the result, is fixed. */
+ * half of that of layer after layer.  Outputs of norms and of squeeze-and-excitation that nobody
+ * outside their segment reads are not kept for the backward pass: it forms a chunk of them again,
+ * from what the convolution before wrote, which is to be read then anyway.  Chunk sizes follow from
+ * shapes alone, so that the order of all sums, and with it every bit of the result, is fixed. */
 #include "libcore/nn/grain.h"
 
 #include <math.h>
@@ -43,6 +45,8 @@ struct op_plan {
 	size_t state;     /* offset of its small persistent arrays */
 	int frozen;       /* BN with running statistics */
 	int path;         /* stochastic depth is in use here */
+	int redo;         /* the backward pass forms the output again */
+	int behind;       /* BN: pass 1 leaves the gradient behind the activation in place of dy */
 	int add_in;       /* gradient of `in` is added to what is there */
 	int add_residual; /* the same for `residual` */
 	int alias_in;     /* gradient of `in` is that of `out`, same memory */
@@ -56,7 +60,7 @@ struct nst_grain_plan {
 	size_t nsegments;
 	struct segment *segment;
 	struct op_plan *op;
-	struct place *act, *grad; /* by tensor */
+	struct place *act, *again, *grad; /* by tensor: in forward, in backward, gradient */
 	size_t arena, state;      /* floats */
 	size_t kernel_scratch, tensor_scratch, weight_scratch;
 	size_t widest; /* channels */
@@ -160,9 +164,10 @@ static size_t state_floats(const struct nst_net *net, const struct nst_op *o, si
 struct lifetimes {
 	const struct nst_net *net;
 	struct nst_grain_plan *p;
-	struct nst_span *span; /* activations by tensor, then gradient buffers */
+	struct nst_span *span; /* activations by tensor, then other buffers */
 	size_t nspans;
 	size_t *buffer; /* gradient buffer of a tensor: number of a span, or NST_NONE */
+	size_t *again;  /* likewise what a tensor that is formed again is written to */
 };
 
 static size_t backward_time(const struct nst_grain_plan *p, size_t segment)
@@ -178,20 +183,26 @@ static void touch(struct nst_span *s, size_t time)
 		s->last = time;
 }
 
-/* The gradient of tensor t is written at `time`.  Returns whether something is there already. */
-static int gradient_write(struct lifetimes *l, size_t t, size_t time)
+/* Buffer number *at of tensor t is used at `time`.  Returns whether it was there already. */
+static int buffer_use(struct lifetimes *l, size_t *at, size_t t, size_t time)
 {
 	struct nst_span *s;
 
-	if (l->buffer[t] != NST_NONE) {
-		touch(&l->span[l->buffer[t]], time);
+	if (*at != NST_NONE) {
+		touch(&l->span[*at], time);
 		return 1;
 	}
-	l->buffer[t] = l->nspans;
+	*at = l->nspans;
 	s = &l->span[l->nspans++];
 	s->size = floats_of(&l->net->tensor[t]);
 	s->first = s->last = time;
 	return 0;
+}
+
+/* The gradient of tensor t is written at `time`.  Returns whether something is there already. */
+static int gradient_write(struct lifetimes *l, size_t t, size_t time)
+{
+	return buffer_use(l, &l->buffer[t], t, time);
 }
 
 static void cut_segments(struct nst_grain_plan *p)
@@ -211,6 +222,47 @@ static void cut_segments(struct nst_grain_plan *p)
 		for (size_t j = i + 1; j < net->nops && p->op[i].norm == NST_NONE; j++)
 			if (net->op[j].kind == NST_OP_BN && net->op[j].in == net->op[i].out)
 				p->op[i].norm = j;
+}
+
+/* Must the backward pass have the output of operation i?  Convolutions multiply gradients with it,
+ * relu passes them where it is positive. */
+static int output_needed(const struct nst_net *net, size_t i)
+{
+	int needed = net->op[i].kind == NST_OP_BN && net->op[i].act == NST_ACT_RELU;
+
+	for (size_t j = i + 1; j < net->nops; j++) {
+		const struct nst_op *o = &net->op[j];
+
+		if (o->in == net->op[i].out)
+			needed |= o->kind == NST_OP_CONV || o->kind == NST_OP_DW ||
+				  o->kind == NST_OP_DENSE || o->kind == NST_OP_SE;
+	}
+	return needed;
+}
+
+/* Does all that reads the output of operation i belong to the segment of i? */
+static int output_stays(const struct nst_grain_plan *p, size_t i)
+{
+	const struct nst_net *net = p->net;
+
+	for (size_t j = i + 1; j < net->nops; j++) {
+		const struct nst_op *o = &net->op[j];
+
+		if ((o->in == net->op[i].out || o->residual == net->op[i].out) &&
+		    p->op[j].segment != p->op[i].segment)
+			return 0;
+	}
+	return 1;
+}
+
+/* Cheap to form again, from tensors that are there: the input of a norm is kept for its own sake,
+ * that of squeeze-and-excitation is formed again before it. */
+static int is_redone(const struct nst_grain_plan *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	int cheap = (o->kind == NST_OP_BN && o->residual == NST_NONE) || o->kind == NST_OP_SE;
+
+	return cheap && output_needed(p->net, i) && output_stays(p, i);
 }
 
 /* The largest power of two of images whose tensors, and the gradients of these, fit CHUNK_BYTES;
@@ -233,6 +285,12 @@ static size_t chunk_images(const struct nst_grain_plan *p, const struct segment 
 	return chunk < p->rows ? chunk : p->rows;
 }
 
+/* Tensor t is read by the backward pass at `time`. */
+static void backward_read(struct lifetimes *l, size_t t, size_t time)
+{
+	touch(&l->span[l->again[t] == NST_NONE ? t : l->again[t]], time);
+}
+
 static void forward_lifetimes(struct lifetimes *l)
 {
 	const struct nst_net *net = l->net;
@@ -246,17 +304,19 @@ static void forward_lifetimes(struct lifetimes *l)
 		touch(&l->span[o->out], s);
 		if (o->residual != NST_NONE)
 			touch(&l->span[o->residual], s);
+		if (p->op[i].redo)
+			buffer_use(l, &l->again[o->out], o->out, back);
 		switch (o->kind) {
 		case NST_OP_CONV:
 		case NST_OP_DW:
 		case NST_OP_DENSE:
 		case NST_OP_SE:
-			touch(&l->span[o->in], back);
+			backward_read(l, o->in, back);
 			break;
 		case NST_OP_BN:
-			touch(&l->span[o->in], back + 1); /* pass 2 runs with the segment before */
+			backward_read(l, o->in, back + 1); /* pass 2 runs with the segment before */
 			if (o->act == NST_ACT_RELU)
-				touch(&l->span[o->out], back + 1);
+				backward_read(l, o->out, p->op[i].behind ? back : back + 1);
 			break;
 		default:
 			break;
@@ -267,22 +327,23 @@ static void forward_lifetimes(struct lifetimes *l)
 	touch(&l->span[net->op[net->nops - 1].out], p->nsegments);
 }
 
-/* Pass 1 of a norm: reads the gradient of its output, passes it on to the residual.  Without an
- * activation the two are the same numbers, and the same memory where the residual's is not yet
- * there: later writers add to it, long after pass 2 has read it. */
+/* Pass 1 of a norm: reads the gradient of its output, brings it behind the activation, passes it on
+ * to the residual.  Those two are the same numbers, and the same memory where the residual's is not
+ * yet there: later writers add to it, long after pass 2 has read it. */
 static void norm_sums_plan(struct lifetimes *l, size_t i, size_t time)
 {
 	const struct nst_op *o = &l->net->op[i];
 	struct op_plan *q = &l->p->op[i];
 
 	touch(&l->span[l->buffer[o->out]], time);
-	if (o->residual == NST_NONE)
+	if (o->residual != NST_NONE && l->buffer[o->residual] != NST_NONE) {
+		q->add_residual = gradient_write(l, o->residual, time);
 		return;
-	if (o->act == NST_ACT_NONE && l->buffer[o->residual] == NST_NONE) {
+	}
+	q->behind = o->act != NST_ACT_NONE;
+	if (o->residual != NST_NONE) {
 		q->alias_residual = 1;
 		l->buffer[o->residual] = l->buffer[o->out];
-	} else {
-		q->add_residual = gradient_write(l, o->residual, time);
 	}
 }
 
@@ -343,6 +404,11 @@ static void backward_lifetimes(struct lifetimes *l)
 	}
 }
 
+static struct place place_of(const struct nst_span *s)
+{
+	return (struct place){ s->offset, s->first == s->last };
+}
+
 /* Sizes and places from lifetimes.  What lives in one segment only needs room for a chunk. */
 static int place_all(struct lifetimes *l, struct nst_err *err)
 {
@@ -360,14 +426,10 @@ static int place_all(struct lifetimes *l, struct nst_err *err)
 	}
 	r = nst_plan(l->span, l->nspans, &p->arena, err);
 	for (size_t t = 0; !r && t < l->net->ntensors; t++) {
-		const struct nst_span *a = &l->span[t];
-
-		p->act[t] = (struct place){ a->offset, a->first == a->last };
-		if (l->buffer[t] != NST_NONE) {
-			const struct nst_span *g = &l->span[l->buffer[t]];
-
-			p->grad[t] = (struct place){ g->offset, g->first == g->last };
-		}
+		p->act[t] = place_of(&l->span[t]);
+		p->again[t] = place_of(&l->span[l->again[t] == NST_NONE ? t : l->again[t]]);
+		if (l->buffer[t] != NST_NONE)
+			p->grad[t] = place_of(&l->span[l->buffer[t]]);
 	}
 	return r;
 }
@@ -378,17 +440,18 @@ static int plan_arena(struct nst_grain_plan *p, struct nst_err *err)
 	struct lifetimes l = { .net = net, .p = p };
 	int r = NST_ENOMEM;
 
-	l.span = nst_zalloc(2 * net->ntensors, sizeof(*l.span), err);
-	l.buffer = nst_alloc(net->ntensors, sizeof(*l.buffer), err);
+	l.span = nst_zalloc(3 * net->ntensors, sizeof(*l.span), err);
+	l.buffer = nst_alloc(net->ntensors, 2 * sizeof(*l.buffer), err);
 	if (l.span && l.buffer) {
+		l.again = l.buffer + net->ntensors;
 		for (size_t t = 0; t < net->ntensors; t++) {
 			l.span[t].size = floats_of(&net->tensor[t]);
 			l.span[t].first = SIZE_MAX;
-			l.buffer[t] = NST_NONE;
+			l.buffer[t] = l.again[t] = NST_NONE;
 		}
 		l.nspans = net->ntensors;
-		forward_lifetimes(&l);
 		backward_lifetimes(&l);
+		forward_lifetimes(&l);
 		r = place_all(&l, err);
 	}
 	free(l.span);
@@ -445,16 +508,18 @@ int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, s
 	p->rows = rows;
 	p->segment = nst_zalloc(net->nops, sizeof(*p->segment), err);
 	p->op = nst_zalloc(net->nops, sizeof(*p->op), err);
-	p->act = nst_zalloc(net->ntensors, 2 * sizeof(*p->act), err);
+	p->act = nst_zalloc(net->ntensors, 3 * sizeof(*p->act), err);
 	if (!p->segment || !p->op || !p->act) {
 		nst_grain_plan_free(p);
 		return err->code;
 	}
-	p->grad = p->act + net->ntensors;
+	p->again = p->act + net->ntensors;
+	p->grad = p->again + net->ntensors;
 	cut_segments(p);
 	for (size_t i = 0; i < net->nops; i++) {
 		p->op[i].frozen = net->op[i].block < frozen_blocks;
 		p->op[i].path = paths && net->op[i].path && net->op[i].block > 0;
+		p->op[i].redo = is_redone(p, i);
 	}
 	for (size_t s = 0; s < p->nsegments; s++)
 		p->segment[s].chunk = chunk_images(p, &p->segment[s]);
@@ -535,34 +600,23 @@ static float *at_place(const struct nst_grain *g, const struct place *places, si
 	return g->arena + p->offset + (p->local ? 0 : from * floats_of(&g->plan->net->tensor[t]));
 }
 
-/* Tensor t, or its gradient, from image `from` on. */
-static float *act_at(const struct nst_grain *g, size_t t, size_t from)
-{
-	return at_place(g, g->plan->act, t, from);
-}
-
-static float *grad_at(const struct nst_grain *g, size_t t, size_t from)
-{
-	return at_place(g, g->plan->grad, t, from);
-}
-
 float *nst_grain_input(struct nst_grain *g)
 {
-	return act_at(g, 0, 0);
+	return at_place(g, g->plan->act, 0, 0);
 }
 
 const float *nst_grain_logits(const struct nst_grain *g)
 {
 	const struct nst_net *net = g->plan->net;
 
-	return act_at(g, net->op[net->nops - 1].out, 0);
+	return at_place(g, g->plan->act, net->op[net->nops - 1].out, 0);
 }
 
 float *nst_grain_logits_grad(struct nst_grain *g)
 {
 	const struct nst_net *net = g->plan->net;
 
-	return grad_at(g, net->op[net->nops - 1].out, 0);
+	return at_place(g, g->plan->grad, net->op[net->nops - 1].out, 0);
 }
 
 void nst_grain_profile(struct nst_grain *g, struct nst_profile *profile, unsigned worker)
@@ -632,6 +686,17 @@ struct pass {
 	size_t n, from, m;
 };
 
+/* Tensor t, or its gradient, from the first image of the chunk on. */
+static float *act_at(const struct pass *p, size_t t)
+{
+	return at_place(p->g, p->grad ? p->plan->again : p->plan->act, t, p->from);
+}
+
+static float *grad_at(const struct pass *p, size_t t)
+{
+	return at_place(p->g, p->plan->grad, t, p->from);
+}
+
 static const float *param_of(const struct pass *p, const struct nst_op *o, int which)
 {
 	return p->params + p->net->param[o->param[which]].offset;
@@ -645,6 +710,14 @@ static float *param_grad(const struct pass *p, const struct nst_op *o, int which
 static struct norm_state norm_of(const struct pass *p, size_t i)
 {
 	return norm_state(p->g->state + p->plan->op[i].state, p->net->tensor[p->net->op[i].in].c);
+}
+
+static struct se_state se_of(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+
+	return se_state(p->g->state + p->plan->op[i].state, p->net->tensor[o->in].c, o->squeeze,
+			p->plan->rows, p->from);
 }
 
 static struct nst_conv conv_of(const struct pass *p, const struct nst_op *o)
@@ -715,13 +788,13 @@ static void norm_finish(const struct pass *p, size_t i)
 	}
 }
 
-static void se_forward(const struct pass *p, size_t i, const float *x, float *y)
+/* The factors of squeeze-and-excitation of input x. */
+static void se_factors(const struct pass *p, size_t i, const float *x)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
 	size_t c = t->c, sq = o->squeeze;
-	struct se_state s =
-		se_state(p->g->state + p->plan->op[i].state, c, sq, p->plan->rows, p->from);
+	struct se_state s = se_of(p, i);
 
 	p->k->mean_pool(p->m, t->h * t->w, c, x, s.pooled);
 	p->k->gemm(p->m, sq, c, s.pooled, c, 1, nst_pack_forward(p->pack, i, 0), param_of(p, o, 1),
@@ -729,7 +802,22 @@ static void se_forward(const struct pass *p, size_t i, const float *x, float *y)
 	p->k->act_forward(p->m * sq, o->act, s.before, s.middle);
 	p->k->gemm(p->m, c, sq, s.middle, sq, 1, nst_pack_forward(p->pack, i, 1), param_of(p, o, 3),
 		   NST_ACT_SIGMOID, 0, s.factor, c);
-	p->k->scale_channels(p->m, t->h * t->w, c, x, s.factor, y);
+}
+
+static void se_apply(const struct pass *p, size_t i, const float *x, float *y)
+{
+	const struct nst_tensor *t = &p->net->tensor[p->net->op[i].in];
+
+	p->k->scale_channels(p->m, t->h * t->w, t->c, x, se_of(p, i).factor, y);
+}
+
+static void norm_apply(const struct pass *p, size_t i, const float *x, const float *residual,
+		       float *y)
+{
+	struct nst_bn bn = bn_of(p, i);
+	struct norm_state s = norm_of(p, i);
+
+	p->k->bn_forward(&bn, x, s.scale, s.shift, residual, y);
 }
 
 /* Which cell of its window each output of a max pooling is. */
@@ -750,13 +838,12 @@ static void op_forward(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *in = &p->net->tensor[o->in];
-	const float *x = act_at(p->g, o->in, p->from);
-	const float *residual = o->residual == NST_NONE ? NULL : act_at(p->g, o->residual, p->from);
-	float *y = act_at(p->g, o->out, p->from), *scratch = p->g->kernel_scratch;
+	const float *x = act_at(p, o->in);
+	const float *residual = o->residual == NST_NONE ? NULL : act_at(p, o->residual);
+	float *y = act_at(p, o->out), *scratch = p->g->kernel_scratch;
 	size_t norm = p->plan->op[i].norm;
 	struct nst_conv geo = conv_of(p, o);
 	struct nst_bn bn;
-	struct norm_state s;
 
 	switch (o->kind) {
 	case NST_OP_CONV:
@@ -767,12 +854,11 @@ static void op_forward(const struct pass *p, size_t i)
 		p->k->dw_forward(&geo, x, param_of(p, o, 0), NULL, NST_ACT_NONE, y, scratch);
 		break;
 	case NST_OP_BN:
-		bn = bn_of(p, i);
-		s = norm_of(p, i);
-		p->k->bn_forward(&bn, x, s.scale, s.shift, residual, y);
+		norm_apply(p, i, x, residual, y);
 		break;
 	case NST_OP_SE:
-		se_forward(p, i, x, y);
+		se_factors(p, i, x);
+		se_apply(p, i, x, y);
 		break;
 	case NST_OP_SHORTCUT:
 		nst_shortcut_forward(&geo, x, y);
@@ -837,12 +923,15 @@ static void norm_sums(const struct pass *p, size_t i)
 	struct nst_bn bn = bn_of(p, i);
 	struct norm_state s = norm_of(p, i);
 	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(channels), *dres = NULL;
+	float *dy = grad_at(p, o->out);
 
-	if (o->residual != NST_NONE && !q->alias_residual)
-		dres = grad_at(p->g, o->residual, p->from);
-	p->k->bn_backward_sums(&bn, grad_at(p->g, o->out, p->from), act_at(p->g, o->out, p->from),
-			       act_at(p->g, o->in, p->from), s.mean, s.istd, param_of(p, o, 0),
-			       param_of(p, o, 1), dgamma, dbeta, dres, q->add_residual);
+	if (q->behind)
+		dres = dy;
+	else if (o->residual != NST_NONE && !q->alias_residual)
+		dres = grad_at(p, o->residual);
+	p->k->bn_backward_sums(&bn, dy, act_at(p, o->out), act_at(p, o->in), s.mean, s.istd,
+			       param_of(p, o, 0), param_of(p, o, 1), dgamma, dbeta, dres,
+			       q->add_residual);
 	for (size_t c = 0; c < channels; c++) {
 		if (p->from == 0)
 			s.sum_a[c] = s.sum_b[c] = 0;
@@ -879,10 +968,12 @@ static void norm_data(const struct pass *p, size_t i)
 	struct norm_state s = norm_of(p, i);
 	float part = (float)((double)p->m / (double)p->n);
 	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
-	float *dx = grad_at(p->g, o->in, p->from), *dz = q->add_in ? p->g->tensor_scratch : dx;
-	const float *dy = grad_at(p->g, o->out, p->from), *y = act_at(p->g, o->out, p->from);
-	const float *z = act_at(p->g, o->in, p->from);
+	float *dx = grad_at(p, o->in), *dz = q->add_in ? p->g->tensor_scratch : dx;
+	const float *dy = grad_at(p, o->out), *y = act_at(p, o->out);
+	const float *z = act_at(p, o->in);
 
+	if (q->behind)
+		bn.act = NST_ACT_NONE;
 	if (q->frozen) {
 		p->k->bn_backward_frozen(&bn, dy, y, z, s.mean, s.istd, param_of(p, o, 0),
 					 param_of(p, o, 1), dz);
@@ -912,7 +1003,7 @@ static void conv_backward(const struct pass *p, size_t i)
 	const struct nst_op *o = &p->net->op[i];
 	const struct op_plan *q = &p->plan->op[i];
 	struct nst_conv geo = conv_of(p, o);
-	const float *x = act_at(p->g, o->in, p->from), *dy = grad_at(p->g, o->out, p->from);
+	const float *x = act_at(p, o->in), *dy = grad_at(p, o->out);
 	float *dw = param_grad(p, o, 0), *scratch = p->g->kernel_scratch, *part, *dx, *to;
 	size_t pixels = geo.n * geo.ho * geo.wo;
 
@@ -920,7 +1011,7 @@ static void conv_backward(const struct pass *p, size_t i)
 		nst_blas_gemm(1, 0, geo.cin, geo.cout, pixels, x, dy, p->from > 0, dw);
 		if (o->in != 0)
 			nst_blas_gemm(0, 1, pixels, geo.cin, geo.cout, dy, param_of(p, o, 0),
-				      q->add_in, grad_at(p->g, o->in, p->from));
+				      q->add_in, grad_at(p, o->in));
 		return;
 	}
 	part = p->from ? p->g->weight_scratch : dw;
@@ -932,7 +1023,7 @@ static void conv_backward(const struct pass *p, size_t i)
 		p->k->add(p->net->param[o->param[0]].count, part, dw);
 	if (o->in == 0)
 		return;
-	dx = grad_at(p->g, o->in, p->from);
+	dx = grad_at(p, o->in);
 	to = q->add_in ? p->g->tensor_scratch : dx;
 	if (o->kind == NST_OP_DW)
 		p->k->dw_data_grad(&geo, dy, param_of(p, o, 0), to, scratch);
@@ -947,15 +1038,14 @@ static void se_backward(const struct pass *p, size_t i)
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
 	size_t c = t->c, sq = o->squeeze, pixels = t->h * t->w;
-	struct se_state s =
-		se_state(p->g->state + p->plan->op[i].state, c, sq, p->plan->rows, p->from);
+	struct se_state s = se_of(p, i);
 	float *dfactor = p->g->tensor_scratch, *dpooled = dfactor + NST_ROUND16(p->m * c);
 	float *dmiddle = dpooled + NST_ROUND16(p->m * c);
-	float *dx = grad_at(p->g, o->in, p->from);
+	float *dx = grad_at(p, o->in);
 	int more = p->from > 0;
 
-	p->k->scale_channels_grad(p->m, pixels, c, act_at(p->g, o->in, p->from), s.factor,
-				  grad_at(p->g, o->out, p->from), dx, dfactor);
+	p->k->scale_channels_grad(p->m, pixels, c, act_at(p, o->in), s.factor,
+				  grad_at(p, o->out), dx, dfactor);
 	for (size_t j = 0; j < p->m * c; j++)
 		dfactor[j] *= s.factor[j] * (1 - s.factor[j]);
 	nst_blas_gemm(1, 0, sq, c, p->m, s.middle, dfactor, more, param_grad(p, o, 2));
@@ -973,30 +1063,43 @@ static void add_backward(const struct pass *p, size_t i)
 	const struct nst_op *o = &p->net->op[i];
 	const struct op_plan *q = &p->plan->op[i];
 	size_t floats = floats_of(&p->net->tensor[o->in]);
-	const float *dy = grad_at(p->g, o->out, p->from);
+	const float *dy = grad_at(p, o->out);
 
 	if (!q->alias_in) {
 		struct nst_bn bn = bn_of(p, i);
-		float *dx = grad_at(p->g, o->in, p->from);
+		float *dx = grad_at(p, o->in);
 
 		p->k->bn_forward(&bn, dy, p->g->one, p->g->zero, q->add_in ? dx : NULL, dx);
 	}
 	if (!q->alias_residual && q->add_residual)
-		p->k->add(p->m * floats, dy, grad_at(p->g, o->residual, p->from));
+		p->k->add(p->m * floats, dy, grad_at(p, o->residual));
 	else if (!q->alias_residual)
-		memcpy(grad_at(p->g, o->residual, p->from), dy, p->m * floats * sizeof(*dy));
+		memcpy(grad_at(p, o->residual), dy, p->m * floats * sizeof(*dy));
 }
 
 static void max_pool_backward(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
 	int add = p->plan->op[i].add_in;
-	float *dx = grad_at(p->g, o->in, p->from), *to = add ? p->g->tensor_scratch : dx;
+	float *dx = grad_at(p, o->in), *to = add ? p->g->tensor_scratch : dx;
 	struct nst_conv geo = conv_of(p, o);
 
-	p->k->max_pool_grad(&geo, grad_at(p->g, o->out, p->from), taken_cells(p, i), to);
+	p->k->max_pool_grad(&geo, grad_at(p, o->out), taken_cells(p, i), to);
 	if (add)
 		p->k->add(p->m * floats_of(&p->net->tensor[o->in]), to, dx);
+}
+
+/* Form the output of operation i as the forward pass did. */
+static void op_redo(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	const float *x = act_at(p, o->in);
+	float *y = act_at(p, o->out);
+
+	if (o->kind == NST_OP_SE)
+		se_apply(p, i, x, y);
+	else
+		norm_apply(p, i, x, NULL, y);
 }
 
 static void op_backward(const struct pass *p, size_t i)
@@ -1005,7 +1108,7 @@ static void op_backward(const struct pass *p, size_t i)
 	const struct nst_tensor *in = &p->net->tensor[o->in];
 	const struct op_plan *q = &p->plan->op[i];
 	struct nst_conv geo = conv_of(p, o);
-	float *dy = grad_at(p->g, o->out, p->from);
+	float *dy = grad_at(p, o->out);
 
 	switch (o->kind) {
 	case NST_OP_CONV:
@@ -1019,7 +1122,7 @@ static void op_backward(const struct pass *p, size_t i)
 		se_backward(p, i);
 		break;
 	case NST_OP_SHORTCUT:
-		nst_shortcut_backward(&geo, dy, q->add_in, grad_at(p->g, o->in, p->from));
+		nst_shortcut_backward(&geo, dy, q->add_in, grad_at(p, o->in));
 		break;
 	case NST_OP_MAXPOOL:
 		max_pool_backward(p, i);
@@ -1030,14 +1133,14 @@ static void op_backward(const struct pass *p, size_t i)
 	case NST_OP_POOL:
 		multiply(p->m * in->c, p->g->state + q->state + p->from * in->c, dy);
 		p->k->mean_pool_grad(p->m, in->h * in->w, in->c, dy, q->add_in,
-				     grad_at(p->g, o->in, p->from));
+				     grad_at(p, o->in));
 		break;
 	case NST_OP_DENSE:
-		nst_blas_gemm(1, 0, in->c, p->net->classes, p->m, act_at(p->g, o->in, p->from), dy,
+		nst_blas_gemm(1, 0, in->c, p->net->classes, p->m, act_at(p, o->in), dy,
 			      p->from > 0, param_grad(p, o, 0));
 		column_sums(p->m, p->net->classes, dy, p->from > 0, param_grad(p, o, 1));
 		nst_blas_gemm(0, 1, p->m, in->c, p->net->classes, dy, param_of(p, o, 0), q->add_in,
-			      grad_at(p->g, o->in, p->from));
+			      grad_at(p, o->in));
 		break;
 	}
 }
@@ -1059,6 +1162,12 @@ void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
 
 				norm_data(&p, norm);
 				since = counted(&p, NST_PHASE_BACKWARD, norm, 0, since);
+			}
+			for (size_t i = seg->first; i < seg->end; i++) {
+				if (!plan->op[i].redo)
+					continue;
+				op_redo(&p, i);
+				since = counted(&p, NST_PHASE_BACKWARD, i, 0, since);
 			}
 			for (size_t i = seg->end; i-- > seg->first;) {
 				op_backward(&p, i);
