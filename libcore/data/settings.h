@@ -30,7 +30,7 @@ struct nst_request {
 };
 
 #define NST_REQUEST_NONE \
-	{.size = -1, .batch = 128, .grain = 32, .cutout = 0, .epochs = NAN, .lr = NAN, \
+	{.size = -1, .batch = 128, .grain = 0, .cutout = 0, .epochs = NAN, .lr = NAN, \
 	 .warmup = NAN, .final_lr = NAN, .decay_rate = 0.97, .decay_epochs = NAN, \
 	 .momentum = 0.9, .weight_decay = NAN, .ema = 0.9999, .label_smoothing = 0.1, \
 	 .temperature = 1, .dropout = NAN, .drop_path = NAN, .schedule = -1, .optimizer = -1, \

@@ -14,7 +14,8 @@
 		       "passes over the labeled rows; unless given, 350, or 100 for small images"), \
 	NST_OPT_INT(0, "batch", "B", &(r)->batch, 2, 1 << 24, "labeled rows in a step"), \
 	NST_OPT_INT(0, "grain", "ROWS", &(r)->grain, 2, 65536, \
-		    "rows that share batch-norm statistics, and the piece of work of a thread"), \
+		    "rows that share batch-norm statistics, and the piece of work of a thread; " \
+		    "unless given, 32, or half of a step of 32 to 63 rows"), \
 	NST_OPT_SEED(&(r)->seed), \
 	NST_OPT_SECTION("Optimization"), \
 	NST_OPT_ENUM(0, "optimizer", "NAME", &(r)->optimizer, nst_optimizer_words, \

@@ -25,6 +25,7 @@ struct sums {
 
 struct nst_training {
 	struct nst_training_options o;
+	struct nst_settings full; /* those of o with the grain */
 	struct nst_net *net;
 	struct nst_trainer *trainer;
 	struct nst_sampler *sampler;
@@ -113,9 +114,12 @@ static int check_validation(const struct nst_training *t, struct nst_err *err)
 
 static int check_batch(struct nst_training *t, struct nst_err *err)
 {
-	size_t batch = nst_sampler_batch(t->sampler), grain = t->o.settings->train.grain;
-	size_t rest = batch % grain;
+	size_t batch = nst_sampler_batch(t->sampler), grain, rest;
 
+	if (t->full.train.grain == 0)
+		t->full.train.grain = nst_train_grain(batch);
+	grain = t->full.train.grain;
+	rest = batch % grain;
 	for (int role = 0; role < 2; role++) {
 		uint64_t rows = nst_sampler_count(t->sampler, (enum nst_role)role);
 
@@ -154,7 +158,7 @@ static int set_weights(struct nst_training *t, struct nst_err *err)
 
 static int open_parts(struct nst_training *t, struct nst_err *err)
 {
-	const struct nst_settings *s = t->o.settings;
+	const struct nst_settings *s = &t->full;
 	const struct nst_loader_options loading = {
 		.preprocess = s->preprocess,
 		.train = 1,
@@ -199,7 +203,7 @@ static int describe(struct nst_training *t, struct nst_err *err)
 {
 	char init[64];
 
-	if (nst_settings_lines(t->o.settings, &t->settings, err) < 0)
+	if (nst_settings_lines(&t->full, &t->settings, err) < 0)
 		return err->code;
 	if (!t->o.init)
 		return 0;
@@ -217,6 +221,7 @@ int nst_training_new(struct nst_training **out, const struct nst_training_option
 	if (!t)
 		return err->code;
 	t->o = *o;
+	t->full = *o->settings;
 	if (open_parts(t, err) < 0 || describe(t, err) < 0 ||
 	    nst_list_add(&t->log, "epoch\tstep\tlr\tloss\tlabeled_loss\tlabeled_accuracy\t"
 			 "pseudo_loss\tpseudo_agreement\tval_top1\tval_nll", err) < 0) {
@@ -287,7 +292,7 @@ int nst_training_plan(const struct nst_training *t, struct nst_list *l, struct n
 	unsigned threads = nst_pool_threads(t->o.pool);
 	size_t memory;
 
-	if (nst_train_memory(t->net, &t->o.settings->train, nst_training_batch(t), threads, &memory,
+	if (nst_train_memory(t->net, &t->full.train, nst_training_batch(t), threads, &memory,
 			     err) < 0)
 		return err->code;
 	if (plan_line(l, err, "rows: %llu labeled, %llu pseudo-labeled, %zu classes",
@@ -305,7 +310,7 @@ int nst_training_plan(const struct nst_training *t, struct nst_list *l, struct n
 	    plan_line(l, err, "memory: %.0f MiB for %u threads, besides the rows",
 		      (double)memory / (1 << 20), threads) < 0)
 		return err->code;
-	return nst_settings_lines(t->o.settings, l, err);
+	return nst_settings_lines(&t->full, l, err);
 }
 
 /* ---- steps -------------------------------------------------------------------------------- */
@@ -379,7 +384,7 @@ static int validate_rows(struct nst_training *t, struct nst_loader *loader, stru
 static int validate(struct nst_training *t, struct nst_epoch *e, struct nst_err *err)
 {
 	const struct nst_loader_options loading = {
-		.preprocess = t->o.settings->preprocess,
+		.preprocess = t->full.preprocess,
 		.workers = nst_pool_threads(t->o.pool),
 	};
 	const float *params = nst_trainer_ema(t->trainer);
@@ -513,13 +518,13 @@ static int content(const struct nst_training *t, const struct nst_list *options,
 {
 	struct nst_modelfile_content c = {
 		.net = t->net,
-		.preprocess = &t->o.settings->preprocess,
+		.preprocess = &t->full.preprocess,
 		.class_name = nst_dataset_class_names(t->o.rows),
 		.params = nst_trainer_params(t->trainer),
 		.ema = nst_trainer_ema(t->trainer),
 		.epoch = (uint64_t)nst_sampler_epochs(t->sampler, t->step),
 		.step = t->step,
-		.seed = t->o.settings->train.seed,
+		.seed = t->full.train.seed,
 		.option = (const char *const *)options->item,
 		.options = options->count,
 		.log = (const char *const *)t->log.item,

@@ -1,4 +1,4 @@
-/* The one place that knows BLAS: the matrix products of dense and pointwise gradients. */
+/* The one place that knows BLAS: the matrix products of gradients of dense layers. */
 #ifndef NST_NN_BLAS_H
 #define NST_NN_BLAS_H
 

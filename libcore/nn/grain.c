@@ -46,7 +46,6 @@ struct op_plan {
 	int frozen;       /* BN with running statistics */
 	int path;         /* stochastic depth is in use here */
 	int redo;         /* the backward pass forms the output again */
-	int behind;       /* BN: pass 1 leaves the gradient behind the activation in place of dy */
 	int add_in;       /* gradient of `in` is added to what is there */
 	int add_residual; /* the same for `residual` */
 	int alias_in;     /* gradient of `in` is that of `out`, same memory */
@@ -60,7 +59,9 @@ struct nst_grain_plan {
 	size_t nsegments;
 	struct segment *segment;
 	struct op_plan *op;
-	struct place *act, *again, *grad; /* by tensor: in forward, in backward, gradient */
+	/* By tensor: where it is in the forward and in the backward pass, its gradient, slopes of
+	 * the activation that made it. */
+	struct place *act, *again, *grad, *slope;
 	size_t arena, state;      /* floats */
 	size_t kernel_scratch, tensor_scratch, weight_scratch;
 	size_t widest; /* channels */
@@ -168,6 +169,7 @@ struct lifetimes {
 	size_t nspans;
 	size_t *buffer; /* gradient buffer of a tensor: number of a span, or NST_NONE */
 	size_t *again;  /* likewise what a tensor that is formed again is written to */
+	size_t *slope;  /* and the slopes of its activation */
 };
 
 static size_t backward_time(const struct nst_grain_plan *p, size_t segment)
@@ -225,10 +227,10 @@ static void cut_segments(struct nst_grain_plan *p)
 }
 
 /* Must the backward pass have the output of operation i?  Convolutions multiply gradients with it,
- * relu passes them where it is positive. */
+ * activations pass them according to it. */
 static int output_needed(const struct nst_net *net, size_t i)
 {
-	int needed = net->op[i].kind == NST_OP_BN && net->op[i].act == NST_ACT_RELU;
+	int needed = net->op[i].kind == NST_OP_BN && net->op[i].act != NST_ACT_NONE;
 
 	for (size_t j = i + 1; j < net->nops; j++) {
 		const struct nst_op *o = &net->op[j];
@@ -255,6 +257,12 @@ static int output_stays(const struct nst_grain_plan *p, size_t i)
 	return 1;
 }
 
+/* Slopes are formed with the output, for activations that do not show them as relu does. */
+static int has_slope(const struct nst_op *o)
+{
+	return o->kind == NST_OP_BN && o->act != NST_ACT_NONE && o->act != NST_ACT_RELU;
+}
+
 /* Cheap to form again, from tensors that are there: the input of a norm is kept for its own sake,
  * that of squeeze-and-excitation is formed again before it. */
 static int is_redone(const struct nst_grain_plan *p, size_t i)
@@ -262,7 +270,7 @@ static int is_redone(const struct nst_grain_plan *p, size_t i)
 	const struct nst_op *o = &p->net->op[i];
 	int cheap = (o->kind == NST_OP_BN && o->residual == NST_NONE) || o->kind == NST_OP_SE;
 
-	return cheap && output_needed(p->net, i) && output_stays(p, i);
+	return has_slope(o) || (cheap && output_needed(p->net, i) && output_stays(p, i));
 }
 
 /* The largest power of two of images whose tensors, and the gradients of these, fit CHUNK_BYTES;
@@ -304,8 +312,12 @@ static void forward_lifetimes(struct lifetimes *l)
 		touch(&l->span[o->out], s);
 		if (o->residual != NST_NONE)
 			touch(&l->span[o->residual], s);
-		if (p->op[i].redo)
+		if (p->op[i].redo && output_stays(p, i))
 			buffer_use(l, &l->again[o->out], o->out, back);
+		else if (p->op[i].redo)
+			touch(&l->span[o->out], back);
+		if (has_slope(o))
+			buffer_use(l, &l->slope[o->out], o->out, back);
 		switch (o->kind) {
 		case NST_OP_CONV:
 		case NST_OP_DW:
@@ -316,7 +328,7 @@ static void forward_lifetimes(struct lifetimes *l)
 		case NST_OP_BN:
 			backward_read(l, o->in, back + 1); /* pass 2 runs with the segment before */
 			if (o->act == NST_ACT_RELU)
-				backward_read(l, o->out, p->op[i].behind ? back : back + 1);
+				backward_read(l, o->out, back);
 			break;
 		default:
 			break;
@@ -336,15 +348,13 @@ static void norm_sums_plan(struct lifetimes *l, size_t i, size_t time)
 	struct op_plan *q = &l->p->op[i];
 
 	touch(&l->span[l->buffer[o->out]], time);
-	if (o->residual != NST_NONE && l->buffer[o->residual] != NST_NONE) {
-		q->add_residual = gradient_write(l, o->residual, time);
+	if (o->residual == NST_NONE)
 		return;
-	}
-	q->behind = o->act != NST_ACT_NONE;
-	if (o->residual != NST_NONE) {
-		q->alias_residual = 1;
+	q->alias_residual = l->buffer[o->residual] == NST_NONE;
+	if (q->alias_residual)
 		l->buffer[o->residual] = l->buffer[o->out];
-	}
+	else
+		gradient_write(l, o->residual, time);
 }
 
 static void gradient_plan(struct lifetimes *l, size_t i, size_t time)
@@ -430,6 +440,8 @@ static int place_all(struct lifetimes *l, struct nst_err *err)
 		p->again[t] = place_of(&l->span[l->again[t] == NST_NONE ? t : l->again[t]]);
 		if (l->buffer[t] != NST_NONE)
 			p->grad[t] = place_of(&l->span[l->buffer[t]]);
+		if (l->slope[t] != NST_NONE)
+			p->slope[t] = place_of(&l->span[l->slope[t]]);
 	}
 	return r;
 }
@@ -440,18 +452,19 @@ static int plan_arena(struct nst_grain_plan *p, struct nst_err *err)
 	struct lifetimes l = { .net = net, .p = p };
 	int r = NST_ENOMEM;
 
-	l.span = nst_zalloc(3 * net->ntensors, sizeof(*l.span), err);
-	l.buffer = nst_alloc(net->ntensors, 2 * sizeof(*l.buffer), err);
+	l.span = nst_zalloc(4 * net->ntensors, sizeof(*l.span), err);
+	l.buffer = nst_alloc(net->ntensors, 3 * sizeof(*l.buffer), err);
 	if (l.span && l.buffer) {
 		l.again = l.buffer + net->ntensors;
+		l.slope = l.again + net->ntensors;
 		for (size_t t = 0; t < net->ntensors; t++) {
 			l.span[t].size = floats_of(&net->tensor[t]);
 			l.span[t].first = SIZE_MAX;
-			l.buffer[t] = l.again[t] = NST_NONE;
+			l.buffer[t] = l.again[t] = l.slope[t] = NST_NONE;
 		}
 		l.nspans = net->ntensors;
-		backward_lifetimes(&l);
 		forward_lifetimes(&l);
+		backward_lifetimes(&l);
 		r = place_all(&l, err);
 	}
 	free(l.span);
@@ -508,13 +521,14 @@ int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, s
 	p->rows = rows;
 	p->segment = nst_zalloc(net->nops, sizeof(*p->segment), err);
 	p->op = nst_zalloc(net->nops, sizeof(*p->op), err);
-	p->act = nst_zalloc(net->ntensors, 3 * sizeof(*p->act), err);
+	p->act = nst_zalloc(net->ntensors, 4 * sizeof(*p->act), err);
 	if (!p->segment || !p->op || !p->act) {
 		nst_grain_plan_free(p);
 		return err->code;
 	}
 	p->again = p->act + net->ntensors;
 	p->grad = p->again + net->ntensors;
+	p->slope = p->grad + net->ntensors;
 	cut_segments(p);
 	for (size_t i = 0; i < net->nops; i++) {
 		p->op[i].frozen = net->op[i].block < frozen_blocks;
@@ -695,6 +709,11 @@ static float *act_at(const struct pass *p, size_t t)
 static float *grad_at(const struct pass *p, size_t t)
 {
 	return at_place(p->g, p->plan->grad, t, p->from);
+}
+
+static float *slope_at(const struct pass *p, size_t t)
+{
+	return at_place(p->g, p->plan->slope, t, p->from);
 }
 
 static const float *param_of(const struct pass *p, const struct nst_op *o, int which)
@@ -914,25 +933,22 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 
 /* ---- backward ------------------------------------------------------------------------------ */
 
-/* Pass 1 of norm `i`: its two sums, and the gradient of the residual. */
+/* Pass 1 of norm `i`: the gradient behind its activation, also that of the residual, and its two
+ * sums. */
 static void norm_sums(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
-	const struct op_plan *q = &p->plan->op[i];
-	size_t channels = p->net->tensor[o->in].c;
+	const struct nst_tensor *t = &p->net->tensor[o->in];
 	struct nst_bn bn = bn_of(p, i);
 	struct norm_state s = norm_of(p, i);
-	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(channels), *dres = NULL;
+	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
 	float *dy = grad_at(p, o->out);
 
-	if (q->behind)
-		dres = dy;
-	else if (o->residual != NST_NONE && !q->alias_residual)
-		dres = grad_at(p, o->residual);
-	p->k->bn_backward_sums(&bn, dy, act_at(p, o->out), act_at(p, o->in), s.mean, s.istd,
-			       param_of(p, o, 0), param_of(p, o, 1), dgamma, dbeta, dres,
-			       q->add_residual);
-	for (size_t c = 0; c < channels; c++) {
+	p->k->bn_backward_sums(&bn, dy, has_slope(o) ? slope_at(p, o->out) : act_at(p, o->out),
+			       act_at(p, o->in), s.mean, s.istd, dgamma, dbeta);
+	if (o->residual != NST_NONE && !p->plan->op[i].alias_residual)
+		p->k->add(p->m * floats_of(t), dy, grad_at(p, o->residual));
+	for (size_t c = 0; c < t->c; c++) {
 		if (p->from == 0)
 			s.sum_a[c] = s.sum_b[c] = 0;
 		s.sum_a[c] += dgamma[c];
@@ -969,21 +985,17 @@ static void norm_data(const struct pass *p, size_t i)
 	float part = (float)((double)p->m / (double)p->n);
 	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
 	float *dx = grad_at(p, o->in), *dz = q->add_in ? p->g->tensor_scratch : dx;
-	const float *dy = grad_at(p, o->out), *y = act_at(p, o->out);
-	const float *z = act_at(p, o->in);
+	const float *g = grad_at(p, o->out);
 
-	if (q->behind)
-		bn.act = NST_ACT_NONE;
 	if (q->frozen) {
-		p->k->bn_backward_frozen(&bn, dy, y, z, s.mean, s.istd, param_of(p, o, 0),
-					 param_of(p, o, 1), dz);
+		p->k->bn_backward_frozen(&bn, g, s.istd, param_of(p, o, 0), dz);
 	} else {
 		for (size_t c = 0; c < t->c; c++) {
 			dgamma[c] = s.dgamma[c] * part;
 			dbeta[c] = s.dbeta[c] * part;
 		}
-		p->k->bn_backward_data(&bn, dy, y, z, s.mean, s.istd, param_of(p, o, 0),
-				       param_of(p, o, 1), dgamma, dbeta, dz);
+		p->k->bn_backward_data(&bn, g, act_at(p, o->in), s.mean, s.istd,
+				       param_of(p, o, 0), dgamma, dbeta, dz);
 	}
 	if (q->add_in)
 		p->k->add(p->m * floats_of(t), dz, dx);
@@ -1004,17 +1016,9 @@ static void conv_backward(const struct pass *p, size_t i)
 	const struct op_plan *q = &p->plan->op[i];
 	struct nst_conv geo = conv_of(p, o);
 	const float *x = act_at(p, o->in), *dy = grad_at(p, o->out);
-	float *dw = param_grad(p, o, 0), *scratch = p->g->kernel_scratch, *part, *dx, *to;
-	size_t pixels = geo.n * geo.ho * geo.wo;
+	float *dw = param_grad(p, o, 0), *scratch = p->g->kernel_scratch, *dx, *to;
+	float *part = p->from ? p->g->weight_scratch : dw;
 
-	if (o->kind == NST_OP_CONV && nst_conv_pointwise(&geo)) {
-		nst_blas_gemm(1, 0, geo.cin, geo.cout, pixels, x, dy, p->from > 0, dw);
-		if (o->in != 0)
-			nst_blas_gemm(0, 1, pixels, geo.cin, geo.cout, dy, param_of(p, o, 0),
-				      q->add_in, grad_at(p, o->in));
-		return;
-	}
-	part = p->from ? p->g->weight_scratch : dw;
 	if (o->kind == NST_OP_DW)
 		p->k->dw_weight_grad(&geo, x, dy, part, scratch);
 	else
@@ -1041,11 +1045,10 @@ static void se_backward(const struct pass *p, size_t i)
 	struct se_state s = se_of(p, i);
 	float *dfactor = p->g->tensor_scratch, *dpooled = dfactor + NST_ROUND16(p->m * c);
 	float *dmiddle = dpooled + NST_ROUND16(p->m * c);
-	float *dx = grad_at(p, o->in);
+	float *dx = grad_at(p, o->in); /* which is that of `out` still */
 	int more = p->from > 0;
 
-	p->k->scale_channels_grad(p->m, pixels, c, act_at(p, o->in), s.factor,
-				  grad_at(p, o->out), dx, dfactor);
+	p->k->scale_channels_sums(p->m, pixels, c, act_at(p, o->in), dx, dfactor);
 	for (size_t j = 0; j < p->m * c; j++)
 		dfactor[j] *= s.factor[j] * (1 - s.factor[j]);
 	nst_blas_gemm(1, 0, sq, c, p->m, s.middle, dfactor, more, param_grad(p, o, 2));
@@ -1055,7 +1058,7 @@ static void se_backward(const struct pass *p, size_t i)
 	nst_blas_gemm(1, 0, c, sq, p->m, s.pooled, dmiddle, more, param_grad(p, o, 0));
 	column_sums(p->m, sq, dmiddle, more, param_grad(p, o, 1));
 	nst_blas_gemm(0, 1, p->m, c, sq, dmiddle, param_of(p, o, 0), 0, dpooled);
-	p->k->mean_pool_grad(p->m, pixels, c, dpooled, 1, dx);
+	p->k->scale_channels_data(p->m, pixels, c, s.factor, dpooled, dx, dx);
 }
 
 static void add_backward(const struct pass *p, size_t i)
@@ -1089,6 +1092,14 @@ static void max_pool_backward(const struct pass *p, size_t i)
 		p->k->add(p->m * floats_of(&p->net->tensor[o->in]), to, dx);
 }
 
+static void norm_apply_slope(const struct pass *p, size_t i, const float *x, float *y)
+{
+	struct nst_bn bn = bn_of(p, i);
+	struct norm_state s = norm_of(p, i);
+
+	p->k->bn_forward_slope(&bn, x, s.scale, s.shift, y, slope_at(p, p->net->op[i].out));
+}
+
 /* Form the output of operation i as the forward pass did. */
 static void op_redo(const struct pass *p, size_t i)
 {
@@ -1098,6 +1109,8 @@ static void op_redo(const struct pass *p, size_t i)
 
 	if (o->kind == NST_OP_SE)
 		se_apply(p, i, x, y);
+	else if (has_slope(o))
+		norm_apply_slope(p, i, x, y);
 	else
 		norm_apply(p, i, x, NULL, y);
 }

@@ -18,11 +18,6 @@ struct nst_pack {
 	const float *params; /* of the filling under way */
 };
 
-int nst_conv_pointwise(const struct nst_conv *s)
-{
-	return s->k == 1 && s->stride == 1;
-}
-
 static size_t take(size_t *end, size_t floats)
 {
 	size_t at = *end;
@@ -40,7 +35,7 @@ static struct slots reserve(const struct nst_pack *p, size_t i, size_t *end)
 	switch (o->kind) {
 	case NST_OP_CONV:
 		s.forward[0] = take(end, p->k->conv_pack_size(&o->geo));
-		if (o->in != 0 && !nst_conv_pointwise(&o->geo))
+		if (o->in != 0)
 			s.gradient = take(end, p->k->conv_pack_grad_size(&o->geo));
 		break;
 	case NST_OP_SE:

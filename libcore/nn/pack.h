@@ -17,10 +17,7 @@ void nst_pack_fill(struct nst_pack *p, const float *params, struct nst_pool *poo
 
 /* Packed weight `which` (0: the first; 1: W2 of squeeze-and-excitation) of operation `op`. */
 const float *nst_pack_forward(const struct nst_pack *p, size_t op, int which);
-/* For conv_data_grad; NULL for a convolution of the input image or one that is pointwise. */
+/* For conv_data_grad; NULL for a convolution of the input image. */
 const float *nst_pack_gradient(const struct nst_pack *p, size_t op);
-
-/* Whether a convolution is a matrix product over pixels. */
-int nst_conv_pointwise(const struct nst_conv *s);
 
 #endif

@@ -55,6 +55,11 @@ struct nst_trainer {
 	float *total; /* summed gradients */
 };
 
+size_t nst_train_grain(size_t rows)
+{
+	return rows >= 32 && rows < 64 ? (rows + 1) / 2 : 32;
+}
+
 void nst_train_options_init(struct nst_train_options *o, const struct nst_arch *arch)
 {
 	int preact = 0;

@@ -38,6 +38,10 @@ struct nst_train_options {
  * EMA .9999 (noisystudent main.py); ResNet SGD 1e-4, WideResNet Nesterov 5e-4, no EMA. */
 void nst_train_options_init(struct nst_train_options *o, const struct nst_arch *arch);
 
+/* The grain for steps of that many rows, where the user names none: 32, but half of 32 to 63 rows,
+ * so that two threads have work. */
+size_t nst_train_grain(size_t rows);
+
 /* Of one step; sums, so that steps can be added. */
 struct nst_step_stats {
 	double loss; /* the loss form, without weight decay: sum of weight * cross-entropy */

@@ -355,16 +355,20 @@ static void run_bn_residual(const struct job *j)
 	k->bn_forward(&j->bn, j->x, j->c[2], j->c[3], j->dx, j->y);
 }
 
+static void run_bn_slope(const struct job *j)
+{
+	k->bn_forward_slope(&j->bn, j->x, j->c[2], j->c[3], j->y, j->dx);
+}
+
 static void run_bn_sums(const struct job *j)
 {
-	k->bn_backward_sums(&j->bn, j->dy, j->y, j->x, j->c[2], j->c[3], j->c[4], j->c[5], j->c[0],
-			    j->c[1], NULL, 0);
+	k->bn_backward_sums(&j->bn, j->dy, j->y, j->x, j->c[2], j->c[3], j->c[0], j->c[1]);
 }
 
 static void run_bn_data(const struct job *j)
 {
-	k->bn_backward_data(&j->bn, j->dy, j->y, j->x, j->c[2], j->c[3], j->c[4], j->c[5], j->c[0],
-			    j->c[1], j->dx);
+	k->bn_backward_data(&j->bn, j->dy, j->x, j->c[2], j->c[3], j->c[4], j->c[0], j->c[1],
+			    j->dx);
 }
 
 static void run_mean_pool(const struct job *j)
@@ -379,7 +383,8 @@ static void run_scale(const struct job *j)
 
 static void run_scale_grad(const struct job *j)
 {
-	k->scale_channels_grad(j->bn.n, j->bn.pixels, j->n, j->x, j->w, j->dy, j->dx, j->dw);
+	k->scale_channels_sums(j->bn.n, j->bn.pixels, j->n, j->x, j->dy, j->dw);
+	k->scale_channels_data(j->bn.n, j->bn.pixels, j->n, j->w, j->dw, j->dy, j->dx);
 }
 
 static void run_swish(const struct job *j)
@@ -412,15 +417,15 @@ static void bench_passes(void)
 		report("bn stats", name, 0, bytes, run_bn_stats, &j);
 		report("bn relu", name, 0, 2 * bytes, run_bn_forward, &j);
 		report("bn residual", name, 0, 3 * bytes, run_bn_residual, &j);
-		report("bn sums relu", name, 0, 3 * bytes, run_bn_sums, &j);
-		report("bn data relu", name, 0, 4 * bytes, run_bn_data, &j);
+		report("bn sums relu", name, 0, 4 * bytes, run_bn_sums, &j);
+		report("bn data", name, 0, 3 * bytes, run_bn_data, &j);
 		j.bn.act = NST_ACT_SWISH;
 		report("bn swish", name, 0, 2 * bytes, run_bn_forward, &j);
-		report("bn sums swish", name, 0, 2 * bytes, run_bn_sums, &j);
-		report("bn data swish", name, 0, 3 * bytes, run_bn_data, &j);
+		report("bn swish, slope", name, 0, 3 * bytes, run_bn_slope, &j);
+		report("bn sums swish", name, 0, 4 * bytes, run_bn_sums, &j);
 		report("mean pool", name, 0, bytes, run_mean_pool, &j);
 		report("scale", name, 0, 2 * bytes, run_scale, &j);
-		report("scale grad", name, 0, 3 * bytes, run_scale_grad, &j);
+		report("scale grad", name, 0, 4 * bytes, run_scale_grad, &j);
 		report("swish", name, 0, 2 * bytes, run_swish, &j);
 		free(j.x);
 		free(j.y);

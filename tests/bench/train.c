@@ -21,6 +21,7 @@ int main(int argc, char **argv)
 	bench_init(&b, argc, argv);
 	nst_train_options_init(&o, &b.net->arch);
 	o.optim = (struct nst_optim){.kind = NST_OPTIM_SGD, .momentum = 0.9};
+	o.grain = nst_train_grain(b.batch);
 	o.ema = 0;
 	o.label_smoothing = 0;
 	must(nst_trainer_new(b.net, &o, b.pool, &trainer, &err), &err);

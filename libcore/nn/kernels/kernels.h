@@ -87,25 +87,24 @@ struct nst_kernels {
 	/* y = act(path*(z*scale+shift) + residual); residual (same shape) or NULL; y may be z. */
 	void (*bn_forward)(const struct nst_bn *s, const float *z, const float *scale,
 			   const float *shift, const float *residual, float *y);
-	/* Backward, two passes.  With g = dy * act'(v) (for RELU from y > 0; for SWISH/SIGMOID v is
-	 * formed again from z, residual NULL there) and xhat = (z-mean)*istd:
-	 *   pass 1: dgamma(c) = sum of path*g*xhat, dbeta(c) = sum of path*g; dres = g if dres
-	 *           is not NULL (overwritten, or added to when add_res).  dres may be dy: with g
-	 *           in its place pass 2 can be called with NST_ACT_NONE, which saves SWISH and
-	 *           SIGMOID the second forming of act'.
-	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows); dz may be dy. */
-	void (*bn_backward_sums)(const struct nst_bn *s, const float *dy, const float *y,
+	/* The same once more for the backward pass, without path and residual; also slope = act' there,
+	 * of SWISH or SIGMOID.  y may differ from that of bn_forward in the last bit. */
+	void (*bn_forward_slope)(const struct nst_bn *s, const float *z, const float *scale,
+				 const float *shift, float *y, float *slope);
+	/* Backward, two passes, with g = dy * act'(v) and xhat = (z-mean)*istd:
+	 *   pass 1: g takes the place of dy (unless act is NONE, when they are the same);
+	 *           dgamma(c) = sum of path*g*xhat, dbeta(c) = sum of path*g.  act' is known from
+	 *           `behind`: y for RELU, slope for SWISH and SIGMOID, not read for NONE.
+	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows); dz may be g. */
+	void (*bn_backward_sums)(const struct nst_bn *s, float *dy, const float *behind,
 				 const float *z, const float *mean, const float *istd,
-				 const float *gamma, const float *beta, float *dgamma, float *dbeta,
-				 float *dres, int add_res);
-	void (*bn_backward_data)(const struct nst_bn *s, const float *dy, const float *y,
-				 const float *z, const float *mean, const float *istd,
-				 const float *gamma, const float *beta, const float *dgamma,
-				 const float *dbeta, float *dz);
-	/* Same with fixed statistics (frozen BN): dz = gamma*istd*path*g. */
-	void (*bn_backward_frozen)(const struct nst_bn *s, const float *dy, const float *y,
-				   const float *z, const float *mean, const float *istd,
-				   const float *gamma, const float *beta, float *dz);
+				 float *dgamma, float *dbeta);
+	void (*bn_backward_data)(const struct nst_bn *s, const float *g, const float *z,
+				 const float *mean, const float *istd, const float *gamma,
+				 const float *dgamma, const float *dbeta, float *dz);
+	/* Pass 2 with fixed statistics (frozen BN): dz = gamma*istd*path*g. */
+	void (*bn_backward_frozen)(const struct nst_bn *s, const float *g, const float *istd,
+				   const float *gamma, float *dz);
 
 	/* ---- squeeze and excitation, pooling, small things ------------------------------- */
 	/* y (n,c) = mean over pixels of x (n,pixels,c); sums in pixel order. */
@@ -116,9 +115,13 @@ struct nst_kernels {
 	/* y = x * s[image][c] */
 	void (*scale_channels)(size_t n, size_t pixels, size_t c, const float *x, const float *s,
 			       float *y);
-	/* dx = dy * s; ds (n,c) = sum over pixels of dy * x; dx may be dy. */
-	void (*scale_channels_grad)(size_t n, size_t pixels, size_t c, const float *x,
-				    const float *s, const float *dy, float *dx, float *ds);
+	/* Backward, where s was made from the mean of x over pixels:
+	 *   pass 1: ds (n,c) = sum over pixels of dy * x;
+	 *   pass 2: dx = dy * s + dmean (n,c) / pixels; dx may be dy. */
+	void (*scale_channels_sums)(size_t n, size_t pixels, size_t c, const float *x,
+				    const float *dy, float *ds);
+	void (*scale_channels_data)(size_t n, size_t pixels, size_t c, const float *s,
+				    const float *dmean, const float *dy, float *dx);
 	void (*act_forward)(size_t count, enum nst_act act, const float *x, float *y);
 	/* dx = dy * act'(x); for RELU and SIGMOID as for SWISH, x is the input of act. */
 	void (*act_backward)(size_t count, enum nst_act act, const float *x, const float *dy,
@@ -143,7 +146,7 @@ struct nst_kernels {
 	void (*ema)(size_t count, const float *w, float decay, float *e);
 };
 
-/* exp(x) in float, the same polynomial on every table: |relative error| <= 2 ulp. */
+/* exp(x) in float, the same polynomial on every table: off by at most 3 ulp and |x| * 2.8e-9. */
 float nst_expf(float x);
 
 /* The table for this machine, or the one NST_SIMD names.  NULL when NST_SIMD names one that is not

@@ -31,10 +31,8 @@ float nst_expf(float x)
 	x = NST_EXP_MAX < x ? NST_EXP_MAX : x;
 	shifted = fmaf(x, NST_EXP_LOG2E, NST_EXP_ROUND);
 	n = shifted - NST_EXP_ROUND;
-	r = fmaf(n, -NST_EXP_LN2_HI, x);
-	r = fmaf(n, -NST_EXP_LN2_LO, r);
-	p = fmaf(NST_EXP_C6, r, NST_EXP_C5);
-	p = fmaf(p, r, NST_EXP_C4);
+	r = fmaf(n, -NST_EXP_LN2, x);
+	p = fmaf(NST_EXP_C5, r, NST_EXP_C4);
 	p = fmaf(p, r, NST_EXP_C3);
 	p = fmaf(p, r, NST_EXP_C2);
 	p = fmaf(p, r, 1.0f);
@@ -477,21 +475,19 @@ static void bn_forward(const struct nst_bn *s, const float *z, const float *scal
 	}
 }
 
-/* g = dy * act'(v) of element e. */
-static float gradient_behind_act(const struct nst_bn *s, size_t e, const float *dy, const float *y,
-				 float xhat, const float *gamma, const float *beta)
+static void bn_forward_slope(const struct nst_bn *s, const float *z, const float *scale,
+			     const float *shift, float *y, float *to)
 {
-	if (s->act == NST_ACT_NONE)
-		return dy[e];
-	if (s->act == NST_ACT_RELU)
-		return y[e] > 0.0f ? dy[e] : 0.0f;
-	return dy[e] * slope(s->act, path_of(s, e) * fmaf(xhat, gamma[e % s->c], beta[e % s->c]));
+	for (size_t e = 0; e < s->n * s->pixels * s->c; e++) {
+		float v = fmaf(z[e], scale[e % s->c], shift[e % s->c]);
+
+		y[e] = activate(s->act, v);
+		to[e] = slope(s->act, v);
+	}
 }
 
-static void bn_backward_sums(const struct nst_bn *s, const float *dy, const float *y,
-			     const float *z, const float *mean, const float *istd,
-			     const float *gamma, const float *beta, float *dgamma, float *dbeta,
-			     float *dres, int add_res)
+static void bn_backward_sums(const struct nst_bn *s, float *dy, const float *behind, const float *z,
+			     const float *mean, const float *istd, float *dgamma, float *dbeta)
 {
 	size_t rows = s->n * s->pixels;
 
@@ -500,12 +496,13 @@ static void bn_backward_sums(const struct nst_bn *s, const float *dy, const floa
 
 		for (size_t r = 0; r < rows; r++) {
 			size_t e = r * s->c + j;
-			float xhat = (z[e] - mean[j]) * istd[j];
-			float g = gradient_behind_act(s, e, dy, y, xhat, gamma, beta);
+			float xhat = (z[e] - mean[j]) * istd[j], g;
 
-			if (dres)
-				dres[e] = add_res ? dres[e] + g : g;
-			g *= path_of(s, e);
+			if (s->act == NST_ACT_RELU)
+				dy[e] = behind[e] > 0.0f ? dy[e] : 0.0f;
+			else if (s->act != NST_ACT_NONE)
+				dy[e] *= behind[e];
+			g = dy[e] * path_of(s, e);
 			sum_gx += (double)g * xhat;
 			sum_g += g;
 		}
@@ -514,33 +511,26 @@ static void bn_backward_sums(const struct nst_bn *s, const float *dy, const floa
 	}
 }
 
-static void bn_backward_data(const struct nst_bn *s, const float *dy, const float *y,
-			     const float *z, const float *mean, const float *istd,
-			     const float *gamma, const float *beta, const float *dgamma,
-			     const float *dbeta, float *dz)
+static void bn_backward_data(const struct nst_bn *s, const float *g, const float *z,
+			     const float *mean, const float *istd, const float *gamma,
+			     const float *dgamma, const float *dbeta, float *dz)
 {
 	float rows = (float)(s->n * s->pixels);
 
 	for (size_t e = 0; e < s->n * s->pixels * s->c; e++) {
 		size_t j = e % s->c;
 		float xhat = (z[e] - mean[j]) * istd[j];
-		float g = gradient_behind_act(s, e, dy, y, xhat, gamma, beta) * path_of(s, e);
+		float pg = g[e] * path_of(s, e);
 
-		dz[e] = gamma[j] * istd[j] * (g - dbeta[j] / rows - xhat * (dgamma[j] / rows));
+		dz[e] = gamma[j] * istd[j] * (pg - dbeta[j] / rows - xhat * (dgamma[j] / rows));
 	}
 }
 
-static void bn_backward_frozen(const struct nst_bn *s, const float *dy, const float *y,
-			       const float *z, const float *mean, const float *istd,
-			       const float *gamma, const float *beta, float *dz)
+static void bn_backward_frozen(const struct nst_bn *s, const float *g, const float *istd,
+			       const float *gamma, float *dz)
 {
-	for (size_t e = 0; e < s->n * s->pixels * s->c; e++) {
-		size_t j = e % s->c;
-		float xhat = (z[e] - mean[j]) * istd[j];
-		float g = gradient_behind_act(s, e, dy, y, xhat, gamma, beta) * path_of(s, e);
-
-		dz[e] = gamma[j] * istd[j] * g;
-	}
+	for (size_t e = 0; e < s->n * s->pixels * s->c; e++)
+		dz[e] = gamma[e % s->c] * istd[e % s->c] * g[e] * path_of(s, e);
 }
 
 /* ---- squeeze and excitation, pooling, small things ------------------------------------------ */
@@ -574,18 +564,26 @@ static void scale_channels(size_t n, size_t pixels, size_t c, const float *x, co
 		y[e] = x[e] * s[e / (pixels * c) * c + e % c];
 }
 
-static void scale_channels_grad(size_t n, size_t pixels, size_t c, const float *x, const float *s,
-				const float *dy, float *dx, float *ds)
+static void scale_channels_sums(size_t n, size_t pixels, size_t c, const float *x, const float *dy,
+				float *ds)
 {
 	for (size_t e = 0; e < n * c; e++) {
 		size_t first = e / c * pixels * c + e % c;
 		double sum = 0.0;
 
-		for (size_t i = first; i < first + pixels * c; i += c) {
+		for (size_t i = first; i < first + pixels * c; i += c)
 			sum += (double)dy[i] * x[i];
-			dx[i] = dy[i] * s[e];
-		}
 		ds[e] = (float)sum;
+	}
+}
+
+static void scale_channels_data(size_t n, size_t pixels, size_t c, const float *s,
+				const float *dmean, const float *dy, float *dx)
+{
+	for (size_t e = 0; e < n * pixels * c; e++) {
+		size_t channel = e / (pixels * c) * c + e % c;
+
+		dx[e] = fmaf(dy[e], s[channel], dmean[channel] / (float)pixels);
 	}
 }
 
@@ -683,13 +681,15 @@ const struct nst_kernels nst_kernels_plain = {
 	.dw_weight_grad = dw_weight_grad,
 	.bn_stats = bn_stats,
 	.bn_forward = bn_forward,
+	.bn_forward_slope = bn_forward_slope,
 	.bn_backward_sums = bn_backward_sums,
 	.bn_backward_data = bn_backward_data,
 	.bn_backward_frozen = bn_backward_frozen,
 	.mean_pool = mean_pool,
 	.mean_pool_grad = mean_pool_grad,
 	.scale_channels = scale_channels,
-	.scale_channels_grad = scale_channels_grad,
+	.scale_channels_sums = scale_channels_sums,
+	.scale_channels_data = scale_channels_data,
 	.act_forward = act_forward,
 	.act_backward = act_backward,
 	.add = add,
