@@ -3,7 +3,10 @@
  * Every convolution followed by a norm becomes one step with folded weights; a norm behind a sum
  * (pre-activation nets) stays a step of its own.  The kernels form each output element by one chain
  * of operations whatever the number of images, so the size of a group is free: it is chosen so that
- * the activations stay in the second-level cache and small maps still make whole tiles. */
+ * the activations stay in the second-level cache, small maps still make whole tiles, and weights too
+ * large for the caches serve several images.  So the steps come in phases, each with a group of its
+ * own: while maps are large few images go together, later more, several groups of the phase before
+ * making one. */
 #include "libcore/nn/infer.h"
 
 #include <math.h>
@@ -17,7 +20,13 @@
 
 enum {
 	GROUP_BYTES = 768 << 10, /* activations of a group */
-	GROUP_MOST = 32,         /* images in a group */
+	GROUP_MOST = 32,         /* images in a group, a power of two */
+	PHASES = 6,              /* groups of 1, 2, 4 ... GROUP_MOST */
+};
+
+/* Steps up to `end`, done for `group` images together: a power of two, more than the phase before. */
+struct phase {
+	size_t end, group;
 };
 
 /* A step: an operation, with the norm behind it when that is folded in. */
@@ -41,10 +50,12 @@ struct nst_infer {
 	const struct nst_kernels *k;
 	struct nst_pool *pool;
 	struct nst_profile *profile;
-	size_t nsteps, group;
+	size_t nsteps, nphases;
 	struct step *step;
+	struct phase phase[PHASES];
 	float *data;    /* folded and packed weights */
-	size_t *offset; /* in the arena, by tensor; of one group */
+	size_t *offset; /* in the arena, by tensor ... */
+	size_t *held;   /* ... which holds so many images, those of the last group that reads it */
 	size_t arena, kernel_scratch, small_scratch;
 	float **memory;          /* of each worker */
 	struct failure *failure; /* of each worker */
@@ -292,8 +303,68 @@ static void touch(struct nst_span *s, size_t time)
 		s->last = time;
 }
 
-/* Places for `group` images; tensors that folding did away with get no room. */
-static int arena_plan(struct nst_infer *inf, size_t group, struct nst_err *err)
+/* The group that suits one step: its activations in the cache, or its weights used often enough. */
+static size_t group_of(const struct nst_infer *inf, const struct step *s)
+{
+	const struct nst_tensor *tensor = inf->net->tensor;
+	size_t floats = floats_of(&tensor[s->op->in]) + floats_of(&tensor[s->out]);
+	size_t weights = s->op->kind == NST_OP_CONV ? inf->k->conv_pack_size(&s->op->geo) : 0;
+	size_t budget = max_size(GROUP_BYTES / sizeof(float), weights / 2), group = 1;
+
+	if (s->residual != NST_NONE)
+		floats += floats_of(&tensor[s->residual]);
+	while (group < GROUP_MOST && 2 * group * floats <= budget)
+		group *= 2;
+	return group;
+}
+
+/* Cut the steps into phases: where the maps get smaller, if what follows can go in larger groups.
+ * Steps with maps of one size go together in the largest group that suits one of them whose weights
+ * ask for it, or else in the smallest that suits all. */
+static void phases_plan(struct nst_infer *inf)
+{
+	const struct nst_net *net = inf->net;
+	size_t later = GROUP_MOST;
+
+	/* From the last step backwards, so that a phase can be held to the group of the next. */
+	for (size_t end = inf->nsteps, first; end > 0; end = first) {
+		const struct nst_tensor *t = &net->tensor[inf->step[end - 1].out];
+		size_t least = GROUP_MOST, most = 1;
+
+		for (first = end; first > 0; first--) {
+			const struct step *s = &inf->step[first - 1];
+			const struct nst_tensor *u = &net->tensor[s->out];
+			size_t group = group_of(inf, s);
+
+			if (u->h * u->w != t->h * t->w)
+				break;
+			least = group < least ? group : least;
+			if (s->op->kind == NST_OP_CONV && inf->k->conv_pack_size(&s->op->geo) >
+			    GROUP_BYTES / sizeof(float))
+				most = max_size(most, group);
+		}
+		least = max_size(least, most);
+		later = least < later ? least : later;
+		if (inf->nphases == 0 || inf->phase[0].group != later) {
+			memmove(inf->phase + 1, inf->phase, inf->nphases * sizeof(*inf->phase));
+			inf->phase[0] = (struct phase){ end, later };
+			inf->nphases++;
+		}
+	}
+}
+
+static size_t phase_of(const struct nst_infer *inf, size_t step)
+{
+	size_t p = 0;
+
+	while (step >= inf->phase[p].end)
+		p++;
+	return p;
+}
+
+/* Places of the tensors; those that folding did away with get no room.  What a later phase reads is
+ * there, bit by bit, while the earlier phases run again and again. */
+static int arena_plan(struct nst_infer *inf, struct nst_err *err)
 {
 	const struct nst_net *net = inf->net;
 	struct nst_span *span = nst_zalloc(net->ntensors, sizeof(*span), err);
@@ -310,9 +381,21 @@ static int arena_plan(struct nst_infer *inf, size_t group, struct nst_err *err)
 		for (int j = 0; j < 3; j++) {
 			if (used[j] == NST_NONE)
 				continue;
-			span[used[j]].size = group * floats_of(&net->tensor[used[j]]);
+			span[used[j]].size = 1;
 			touch(&span[used[j]], i);
 		}
+	}
+	for (size_t t = 0; t < net->ntensors; t++) {
+		struct nst_span *s = &span[t];
+		size_t last;
+
+		if (s->size == 0)
+			continue;
+		last = phase_of(inf, s->last);
+		if (phase_of(inf, s->first) < last)
+			s->first = 0;
+		inf->held[t] = inf->phase[last].group;
+		s->size = inf->held[t] * floats_of(&net->tensor[t]);
 	}
 	r = nst_plan(span, net->ntensors, &inf->arena, err);
 	for (size_t t = 0; t < net->ntensors; t++)
@@ -325,9 +408,10 @@ static void scratch_plan(struct nst_infer *inf)
 {
 	for (size_t i = 0; i < inf->nsteps; i++) {
 		const struct nst_op *o = inf->step[i].op;
+		size_t group = inf->phase[phase_of(inf, i)].group;
 		struct nst_conv geo = o->geo;
 
-		geo.n = inf->group;
+		geo.n = group;
 		if (o->kind == NST_OP_CONV)
 			inf->kernel_scratch =
 				max_size(inf->kernel_scratch, inf->k->conv_scratch(&geo));
@@ -337,8 +421,8 @@ static void scratch_plan(struct nst_infer *inf)
 		else if (o->kind == NST_OP_SE)
 			inf->small_scratch =
 				max_size(inf->small_scratch,
-					 2 * NST_ROUND16(inf->group * inf->net->tensor[o->in].c) +
-						 NST_ROUND16(inf->group * o->squeeze));
+					 2 * NST_ROUND16(group * inf->net->tensor[o->in].c) +
+						 NST_ROUND16(group * o->squeeze));
 	}
 	inf->kernel_scratch = NST_ROUND16(inf->kernel_scratch);
 }
@@ -346,17 +430,10 @@ static void scratch_plan(struct nst_infer *inf)
 static int memory_plan(struct nst_infer *inf, struct nst_err *err)
 {
 	unsigned threads = nst_pool_threads(inf->pool);
-	int r = arena_plan(inf, 1, err);
 
-	if (r)
-		return r;
-	inf->group = 1;
-	while (inf->group < GROUP_MOST &&
-	       2 * inf->group * inf->arena * sizeof(float) <= GROUP_BYTES)
-		inf->group *= 2;
-	r = arena_plan(inf, inf->group, err);
-	if (r)
-		return r;
+	phases_plan(inf);
+	if (arena_plan(inf, err))
+		return err->code;
 	scratch_plan(inf);
 	for (unsigned w = 0; w < threads; w++) {
 		inf->memory[w] = nst_alloc_aligned(
@@ -378,11 +455,12 @@ static int prepare(struct nst_infer *inf, const float *params, struct nst_err *e
 	if (!inf->k)
 		return nst_fail(err, NST_EINVAL, "%s", why);
 	inf->step = nst_zalloc(net->nops, sizeof(*inf->step), err);
-	inf->offset = nst_zalloc(net->ntensors, sizeof(*inf->offset), err);
+	inf->offset = nst_zalloc(net->ntensors, 2 * sizeof(*inf->offset), err);
 	inf->memory = nst_zalloc(threads, sizeof(*inf->memory), err);
 	inf->failure = nst_zalloc(threads, sizeof(*inf->failure), err);
 	if (!inf->step || !inf->offset || !inf->memory || !inf->failure)
 		return err->code;
+	inf->held = inf->offset + net->ntensors;
 	steps_list(inf);
 	inf->data = nst_alloc_aligned(weights_reserve(inf), sizeof(float), err);
 	if (!inf->data)
@@ -449,14 +527,23 @@ static void se_run(const struct nst_infer *inf, const struct step *s, size_t n, 
 	inf->k->scale_channels(n, t->h * t->w, c, x, factor, y);
 }
 
-static void step_run(const struct nst_infer *inf, const struct step *s, size_t n, float *memory)
+/* Tensor t of image `at` of a task. */
+static float *tensor_at(const struct nst_infer *inf, float *memory, size_t t, size_t at)
+{
+	return memory + inf->offset[t] + at % inf->held[t] * floats_of(&inf->net->tensor[t]);
+}
+
+/* A step for the images [at, at+n) of a task. */
+static void step_run(const struct nst_infer *inf, const struct step *s, size_t at, size_t n,
+		     float *memory)
 {
 	const struct nst_op *o = s->op;
 	const struct nst_tensor *in = &inf->net->tensor[o->in], *out = &inf->net->tensor[s->out];
 	const float *weight = inf->data + s->weight, *bias = inf->data + s->bias;
-	const float *x = memory + inf->offset[o->in];
-	const float *residual = s->residual == NST_NONE ? NULL : memory + inf->offset[s->residual];
-	float *y = memory + inf->offset[s->out];
+	const float *x = tensor_at(inf, memory, o->in, at);
+	const float *residual =
+		s->residual == NST_NONE ? NULL : tensor_at(inf, memory, s->residual, at);
+	float *y = tensor_at(inf, memory, s->out, at);
 	float *scratch = memory + inf->arena, *small = scratch + inf->kernel_scratch;
 	struct nst_bn norm = { n, out->h * out->w, out->c, s->act, NULL };
 	enum nst_act act = residual ? NST_ACT_NONE : s->act;
@@ -510,33 +597,55 @@ static void note_failure(struct nst_infer *inf, unsigned worker, size_t row,
 		;
 }
 
-static void group_run(void *ctx, size_t task, unsigned worker)
+/* A task under way on a worker: rows from `from` on. */
+struct task {
+	struct nst_infer *inf;
+	size_t from;
+	unsigned worker;
+	float *memory;
+};
+
+/* The images [at, at+n) of a task up to the end of phase p. */
+static int phase_run(const struct task *task, size_t p, size_t at, size_t n)
 {
-	struct nst_infer *inf = ctx;
-	size_t from = task * inf->per_task, classes = inf->net->classes;
-	size_t n = inf->n - from < inf->per_task ? inf->n - from : inf->per_task;
-	size_t image = floats_of(&inf->net->tensor[0]);
-	float *memory = inf->memory[worker];
+	struct nst_infer *inf = task->inf;
 	struct nst_err err = { 0 };
 	double since;
 
-	/* Rows below the lowest failure are still tried: the sentence is that of the first. */
-	if (from >= atomic_load(&inf->lowest))
-		return;
-	for (size_t i = 0; i < n; i++) {
-		if (inf->load(inf->ctx, from + i, worker, memory + inf->offset[0] + i * image,
-			      &err)) {
-			note_failure(inf, worker, from + i, &err);
-			return;
+	for (size_t i = 0; i < n && p == 0; i++) {
+		if (inf->load(inf->ctx, task->from + at + i, task->worker,
+			      tensor_at(inf, task->memory, 0, at + i), &err)) {
+			note_failure(inf, task->worker, task->from + at + i, &err);
+			return err.code;
 		}
 	}
+	for (size_t i = 0; i < n && p > 0; i += inf->phase[p - 1].group) {
+		size_t group = inf->phase[p - 1].group;
+
+		if (phase_run(task, p - 1, at + i, n - i < group ? n - i : group))
+			return NST_EINVAL;
+	}
 	since = nst_profile_now(inf->profile);
-	for (size_t i = 0; i < inf->nsteps; i++) {
-		step_run(inf, &inf->step[i], n, memory);
-		since = nst_profile_add_op(inf->profile, worker, NST_PHASE_FORWARD, inf->net,
+	for (size_t i = p ? inf->phase[p - 1].end : 0; i < inf->phase[p].end; i++) {
+		step_run(inf, &inf->step[i], at, n, task->memory);
+		since = nst_profile_add_op(inf->profile, task->worker, NST_PHASE_FORWARD, inf->net,
 					   (size_t)(inf->step[i].op - inf->net->op), n, since);
 	}
-	memcpy(inf->logits + from * classes, memory + inf->offset[inf->step[inf->nsteps - 1].out],
+	return 0;
+}
+
+static void task_run(void *ctx, size_t number, unsigned worker)
+{
+	struct nst_infer *inf = ctx;
+	size_t from = number * inf->per_task, classes = inf->net->classes;
+	size_t n = inf->n - from < inf->per_task ? inf->n - from : inf->per_task;
+	struct task task = { inf, from, worker, inf->memory[worker] };
+
+	/* Rows below the lowest failure are still tried: the sentence is that of the first. */
+	if (from >= atomic_load(&inf->lowest) || phase_run(&task, inf->nphases - 1, 0, n))
+		return;
+	memcpy(inf->logits + from * classes,
+	       tensor_at(inf, task.memory, inf->step[inf->nsteps - 1].out, 0),
 	       n * classes * sizeof(float));
 }
 
@@ -544,20 +653,21 @@ int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, 
 		  struct nst_err *err)
 {
 	unsigned threads = nst_pool_threads(inf->pool);
-	size_t fair = (n + 4 * threads - 1) / (4 * threads);
+	size_t fair = (n + 2 * threads - 1) / (2 * threads);
+	size_t group = inf->phase[inf->nphases - 1].group;
 	const struct failure *first = NULL;
 
 	if (n == 0)
 		return 0;
 	inf->n = n;
-	inf->per_task = fair < inf->group ? fair : inf->group;
+	inf->per_task = fair < group ? fair : group;
 	inf->load = load;
 	inf->ctx = ctx;
 	inf->logits = logits;
 	atomic_store(&inf->lowest, SIZE_MAX);
 	for (unsigned w = 0; w < threads; w++)
 		inf->failure[w].row = SIZE_MAX;
-	nst_pool_run(inf->pool, (n + inf->per_task - 1) / inf->per_task, group_run, inf);
+	nst_pool_run(inf->pool, (n + inf->per_task - 1) / inf->per_task, task_run, inf);
 	for (unsigned w = 0; w < threads; w++)
 		if (inf->failure[w].row != SIZE_MAX && (!first || inf->failure[w].row < first->row))
 			first = &inf->failure[w];
