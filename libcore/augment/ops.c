@@ -24,8 +24,8 @@ static size_t piece(size_t left)
 	return left < PIECE ? left : PIECE;
 }
 
-/* To 8 bits, fractions cut off.  Without a branch, so that loops of it become vectors, and limited as
- * an integer, which they do in fewer steps than with floats. */
+/* To 8 bits, fractions cut off.  Without a branch, so that loops of it become vectors, and limited
+ * as an integer, which they do in fewer steps than with floats. */
 static inline uint8_t cut(float v)
 {
 	int whole = (int)v;
@@ -324,8 +324,8 @@ static int side_by_side(const int32_t *from, size_t n)
 	return !apart;
 }
 
-/* Copy n pixels of a line of the result: pixel x is at byte from[x] of the picture, or outside of it
- * (below 0), where grey is shown.  What is inside is one stretch: a straight line crosses it. */
+/* Copy n pixels of a line of the result: pixel x is at byte from[x] of the picture, or outside of
+ * it (below 0), where grey is shown.  What is inside is one stretch: a straight line crosses it. */
 static void copy_places(const uint8_t *src, const int32_t *from, size_t n, uint8_t *dst)
 {
 	size_t begin = 0, end = n;
@@ -361,8 +361,8 @@ static inline int32_t nearest(float v)
  * single precision: the nearest pixel.  Outside, too, a place inside is computed: a vector has no
  * branches. */
 NST_CLONES
-static void places_tf(const struct map *m, int32_t first, int32_t y, int32_t n, int32_t h, int32_t w,
-		      int32_t *from)
+static void places_tf(const struct map *m, int32_t first, int32_t y, int32_t n, int32_t h,
+		      int32_t w, int32_t *from)
 {
 	const float ax = (float)m->ax, bx = (float)m->bx, cx = (float)m->cx;
 	const float ay = (float)m->ay, by = (float)m->by, cy = (float)m->cy;

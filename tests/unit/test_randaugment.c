@@ -289,11 +289,11 @@ static void cutout_stays_inside(void **state)
 	}
 }
 
-/* ---- any size, any argument: every operation one pixel at a time, in the arithmetic of ops.h ---- */
+/* ---- any size, any argument: one pixel at a time, in the arithmetic of ops.h ---- */
 
 /* Where pixel (x,y) of a mapped picture comes from; 0 = from outside. */
-static int twin_place(const double m[6], enum nst_ops_flavour fl, size_t h, size_t w, long x, long y,
-		      long *sx, long *sy)
+static int twin_place(const double m[6], enum nst_ops_flavour fl, size_t h, size_t w, long x,
+		      long y, long *sx, long *sy)
 {
 	if (fl == NST_OPS_TF) {
 		*sx = lroundf((float)m[0] * (float)x + (float)m[1] * (float)y + (float)m[2]);
