@@ -108,6 +108,26 @@ static size_t window_width(enum nst_filter f, double scale)
 	return 2 * (size_t)ceil(filters[f].support * stretch(scale)) + 1;
 }
 
+/* Widen lo to hi by what the kernel reaches. */
+static void reach(enum nst_filter f, size_t in, float *lo, float *hi, size_t out)
+{
+	double scale = ((double)*hi - (double)*lo) / (double)out;
+	float margin = (float)(filters[f].support * stretch(scale) + 1);
+
+	*lo = *lo > margin ? *lo - margin : 0;
+	*hi = *hi + margin < (float)in ? *hi + margin : (float)in;
+}
+
+struct nst_box nst_resize_part(size_t h, size_t w, const struct nst_box *box, enum nst_filter f,
+			       size_t out_h, size_t out_w)
+{
+	struct nst_box part = *box;
+
+	reach(f, h, &part.y0, &part.y1, out_h);
+	reach(f, w, &part.x0, &part.x1, out_w);
+	return part;
+}
+
 /* Windows of n outputs over the stretch [from, from + n * scale) of `in` inputs.  row has room for
  * one window of doubles. */
 static void windows_make(struct windows *ws, enum nst_filter f, size_t in, double from,
