@@ -354,10 +354,10 @@ static void rgb_from_cmyk(const uint8_t *cmyk, size_t n, uint8_t *rgb)
 
 /* What is decoded, in pixels of the picture as it comes out. */
 struct window {
-	unsigned eighths;   /* scale of the picture */
-	unsigned h, w;      /* all of it */
-	unsigned y0, y1;    /* rows that are decoded */
-	unsigned x0, x1;    /* columns */
+	unsigned eighths; /* scale of the picture */
+	unsigned h, w;    /* all of it */
+	unsigned y0, y1;  /* rows that are decoded */
+	unsigned x0, x1;  /* columns */
 };
 
 /* n pixels, reduced to k eighths. */
@@ -377,8 +377,8 @@ static struct window whole(const struct nst_jpeg_info *info, double reduce)
 	return (struct window){k, h, w, 0, h, 0, w};
 }
 
-/* Blocks of `block` pixels, from one boundary to another, that hold lo to hi, a pixel more on either
- * side, and `margin` blocks. */
+/* Blocks of `block` pixels, from one boundary to another, that hold lo to hi, a pixel more on
+ * either side, and `margin` blocks. */
 static void cover(double lo, double hi, unsigned block, unsigned margin, unsigned side,
 		  unsigned *begin, unsigned *end)
 {
@@ -390,7 +390,7 @@ static void cover(double lo, double hi, unsigned block, unsigned margin, unsigne
 
 /* Narrow it down to a part of the picture.  A column of blocks more on either side has the
  * neighbours that colours are smoothed with; of rows the library takes care.  Only of the usual
- * files: what a decoder makes of scans that refine one another can depend on blocks further away. */
+ * files: what is made of scans that refine one another can depend on blocks further away. */
 static void narrow(const struct nst_jpeg_info *info, const struct jpeg_decompress_struct *c,
 		   const struct nst_box *part, struct window *win)
 {

@@ -180,13 +180,16 @@ static inline void weighted_sums(const uint8_t *from, size_t step, const int32_t
 		to[i] = clip(sum[i]);
 }
 
-/* Copy a pixel from each of `rows` rows, one below the other, to or from a block of them, where they
- * lie side by side.  bytes is 4 where that is allowed, since it is one step instead of two: the
- * fourth is the next pixel's, or nobody's, and is written before it. */
+/* Copy a pixel of each of `rows` rows from where they lie one below the other to a block where they
+ * lie side by side, or back.  bytes is 4 where possible, which is one step instead of two: the
+ * fourth belongs to the next pixel, which is written later, or to nobody. */
 static inline void turn(const uint8_t *from, size_t from_step, uint8_t *to, size_t to_step,
 			size_t rows, size_t bytes)
 {
-	for (size_t r = 0; r < rows; r++, from += from_step, to += to_step)
+	for (; rows >= 7; rows -= 7)
+		for (size_t r = 0; r < 7; r++, from += from_step, to += to_step)
+			memcpy(to, from, bytes);
+	for (; rows; rows--, from += from_step, to += to_step)
 		memcpy(to, from, bytes);
 }
 
