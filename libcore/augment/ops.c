@@ -31,7 +31,8 @@ static inline uint8_t cut(float v)
 	int whole = (int)v;
 
 	whole = whole > 0 ? whole : 0;
-	return (uint8_t)(whole < 255 ? whole : 255);
+	whole = whole < 255 ? whole : 255;
+	return (uint8_t)whole;
 }
 
 /* Four pixels are read before the first is written: a store would make the loads behind it wait. */

@@ -156,12 +156,14 @@ static void windows_make(struct windows *ws, enum nst_filter f, size_t in, doubl
 	}
 }
 
-/* Two limits one after the other, which vectors have instructions for. */
+/* Two limits one after the other and then fewer bits, which vectors have instructions for; in one
+ * expression it would become masks of bytes. */
 static inline uint8_t clip(int32_t sum)
 {
 	sum >>= WEIGHT_BITS;
 	sum = sum > 0 ? sum : 0;
-	return (uint8_t)(sum < 255 ? sum : 255);
+	sum = sum < 255 ? sum : 255;
+	return (uint8_t)sum;
 }
 
 /* to[i], n of them and at most BLOCK, is the sum over k of from[k * step + i] * weight[k], rounded
