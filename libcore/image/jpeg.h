@@ -65,9 +65,9 @@ int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double re
 		    struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
 	NST_MUST_CHECK;
 
-/* The same of which only a part is needed, in pixels at full size (NULL = everything).  out has the
- * size of the whole picture; what lies outside the part, as much as a pixel of out away from it, is
- * undefined.  What is inside is the same, and so are the errors. */
+/* The same when only a part is needed, given in pixels at full size (NULL = everything).  out has
+ * the size of the whole picture; what lies more than a pixel of out outside the part is undefined,
+ * the rest and the errors are those of nst_jpeg_decode. */
 int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
 			 const struct nst_box *part, struct nst_jpeg_info *info,
 			 struct nst_pixels *out, struct nst_err *err) NST_MUST_CHECK;
