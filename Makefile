@@ -6,7 +6,8 @@
 include config.mk
 
 # ---- rooms ------------------------------------------------------------------------------------
-# may.ROOM: rooms it may include, besides itself.  ext.FILE: the foreign headers of that one file.
+# may.ROOM: rooms it may include, besides itself.  ext.FILE: the foreign headers of that one file,
+# and what is denied to its room.
 ROOMS := libcore/util libcore/cli libcore/io libcore/par libcore/pixel libcore/image \
 	 libcore/augment libcore/nn/kernels libcore/nn libcore/select libcore/draw \
 	 formats/plugin formats libcore/data libcore/pack
@@ -33,7 +34,7 @@ may.tools              := $(ROOMS)
 ext.libcore/util/hash.c    := xxhash.h
 ext.libcore/cli/json.c     := jansson.h
 ext.libcore/io/archive.c   := archive.h archive_entry.h
-ext.libcore/image/jpeg.c   := turbojpeg.h
+ext.libcore/image/jpeg.c   := turbojpeg.h jpeglib.h stdio.h
 ext.libcore/image/pixbuf.c := gdk-pixbuf/gdk-pixbuf.h
 ext.libcore/nn/blas.c      := cblas.h
 ext.formats/plugin/*       := zstd.h hdf5.h H5PLextern.h
@@ -80,7 +81,7 @@ ask = $(eval $(1) := $(shell $(PKG_CONFIG) $(2) $(or $(call found,$(3)),$(error 
 
 HDF5      ?= hdf5 hdf5-serial
 hdf5.c     = $(call ask,hdf5.c,--cflags,$(HDF5))
-turbo.c    = $(call ask,turbo.c,--cflags,libturbojpeg)
+turbo.c    = $(call ask,turbo.c,--cflags,libturbojpeg) $(call ask,jpeg.c,--cflags,libjpeg)
 blas.c     = $(call ask,blas.c,--cflags,openblas)
 zstd.c     = $(call ask,zstd.c,--cflags,libzstd)
 archive.c  = $(call ask,archive.c,--cflags,libarchive)
@@ -91,8 +92,8 @@ cmocka.c   = $(call ask,cmocka.c,--cflags,cmocka)
 cmocka.l   = $(call ask,cmocka.l,--libs,cmocka)
 plugin.l   = $(call ask,plugin.l,--libs,libzstd)
 # The archive holds every room; --as-needed keeps from a tool what it does not call.
-libs       = $(foreach p,libturbojpeg openblas libzstd libarchive jansson gdk-pixbuf-2.0 libxxhash,\
-	       $(call ask,libs.$(p),--libs,$(p))) $(call ask,libs.hdf5,--libs,$(HDF5)) -lm
+libs       = $(foreach p,libturbojpeg libjpeg openblas libzstd libarchive jansson gdk-pixbuf-2.0 \
+	       libxxhash,$(call ask,libs.$(p),--libs,$(p))) $(call ask,libs.hdf5,--libs,$(HDF5)) -lm
 
 # Objects of different compilers and flags never mix: their directory is named after the flags.
 # -Werror is not among them, it changes no code.
@@ -158,7 +159,7 @@ $(O)/libcore/augment/%.o:    EXTRA = -O3
 $(O)/libcore/nn/blas.o:      EXTRA = $(blas.c)
 $(O)/formats/%.o:            EXTRA = $(hdf5.c)
 $(O)/formats/plugin/%.o:     EXTRA = $(hdf5.c) $(zstd.c)
-$(O)/tests/unit/%.o:         EXTRA = $(cmocka.c) $(hdf5.c) $(zstd.c)
+$(O)/tests/unit/%.o:         EXTRA = $(cmocka.c) $(hdf5.c) $(zstd.c) $(turbo.c)
 $(O)/tests/cli/%.o:          EXTRA = $(hdf5.c)
 $(O)/tests/peers/%.o:        EXTRA = $(hdf5.c)
 $(O)/tests/fuzz/%.o:         EXTRA = $(hdf5.c)

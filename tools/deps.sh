@@ -49,6 +49,7 @@ need gcc libc6-dev -- compiles
 need pkg-config -- command -v "$pkg_config"
 need libhdf5-dev -- library hdf5 hdf5-serial
 need libturbojpeg0-dev -- library libturbojpeg
+need libjpeg-dev -- library libjpeg
 need libopenblas-dev -- library openblas
 need libzstd-dev -- library libzstd
 need libarchive-dev -- library libarchive

@@ -1,5 +1,5 @@
 /* Training views.  Drawing and making are apart: the crop is known before the picture is decoded,
- * so that a large JPEG is decoded at an eighth when its crop allows it. */
+ * so that a large JPEG is decoded at an eighth when its crop allows it, and no more of it. */
 #include "libcore/augment/augment.h"
 
 #include <string.h>
@@ -118,6 +118,11 @@ double nst_augment_reduce(const struct nst_augment *a, const struct nst_view *v)
 	double bh = (double)(v->box.y1 - v->box.y0), bw = (double)(v->box.x1 - v->box.x0);
 
 	return (bh < bw ? bh : bw) / (double)a->size;
+}
+
+struct nst_box nst_augment_part(const struct nst_augment *a, const struct nst_view *v)
+{
+	return nst_resize_part(v->h, v->w, &v->box, a->filter, a->size, a->size);
 }
 
 /* The box in the picture at hand, which may be smaller than the one it was drawn for. */

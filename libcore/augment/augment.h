@@ -61,6 +61,9 @@ void nst_augment_draw(const struct nst_augment *a, struct nst_rng *rng, size_t h
 /* How much the picture may be reduced while decoding (nst_decode) and still fill the view. */
 double nst_augment_reduce(const struct nst_augment *a, const struct nst_view *v);
 
+/* The part of the picture that nst_augment_apply looks at, for nst_decode_part. */
+struct nst_box nst_augment_part(const struct nst_augment *a, const struct nst_view *v);
+
 /* Working memory, one a thread; zero-initialise. */
 struct nst_augmenter {
 	struct nst_resizer resizer;

@@ -1,5 +1,7 @@
-/* The operations of RandAugment.  Pointwise ones become a table of 256 entries a channel; geometry
- * becomes six numbers and one loop that looks up the nearest pixel.
+/* The operations of RandAugment.  Pointwise ones are loops over bytes without a branch, which the
+ * compiler makes vectors of: faster than looking up 256 entries one by one, which is left to
+ * equalize.  Geometry becomes six numbers; from these the place in the picture of every pixel of a
+ * line is computed, again in vectors, and then the pixels are copied.
  *
  * Where a value is cut off to 8 bits the arithmetic is single precision, as in the TensorFlow
  * original: that decides which way x.9999997 goes. */
@@ -12,66 +14,106 @@
 
 #define PI    3.14159265358979323846
 #define PIECE 256 /* pixels that are worked on at a time */
+#define LANES 96  /* bytes that are compared at a time: whole pixels and whole vectors */
 
 typedef uint8_t table[256];
 
-static uint8_t clip(int v)
+/* Of `left` pixels, how many are worked on now. */
+static size_t piece(size_t left)
 {
-	return v < 0 ? 0 : v > 255 ? 255 : (uint8_t)v;
+	return left < PIECE ? left : PIECE;
 }
 
-/* One table for all channels, or three. */
-static void look_up(uint8_t *img, size_t n, const table t)
+/* To 8 bits, fractions cut off.  Without a branch, so that loops of it become vectors, and limited
+ * as an integer, which they do in fewer steps than with floats. */
+static inline uint8_t cut(float v)
 {
-	for (size_t i = 0; i < 3 * n; i++)
-		img[i] = t[img[i]];
+	int whole = (int)v;
+
+	whole = whole > 0 ? whole : 0;
+	whole = whole < 255 ? whole : 255;
+	return (uint8_t)whole;
 }
 
-static void look_up3(uint8_t *img, size_t n, table t[3])
+/* Four pixels are read before the first is written: a store would make the loads behind it wait. */
+static void look_up(uint8_t *img, size_t n, const table t[3])
 {
-	for (size_t i = 0; i < n; i++, img += 3) {
-		img[0] = t[0][img[0]];
-		img[1] = t[1][img[1]];
-		img[2] = t[2][img[2]];
+	for (; n >= 4; n -= 4, img += 12) {
+		uint8_t four[12];
+
+		for (size_t k = 0; k < 12; k++)
+			four[k] = t[k % 3][img[k]];
+		memcpy(img, four, 12);
 	}
+	for (size_t k = 0; k < 3 * n; k++)
+		img[k] = t[k % 3][img[k]];
 }
 
 /* Odd pixels count apart, so that neighbours of one colour do not wait for each other. */
 static void histogram(const uint8_t *img, size_t n, size_t count[3][256])
 {
 	uint32_t half[2][3][256] = {{{0}}};
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i++, img += 3) {
-		half[i % 2][0][img[0]]++;
-		half[i % 2][1][img[1]]++;
-		half[i % 2][2][img[2]]++;
-	}
+	for (; i + 4 <= n; i += 4, img += 12)
+		for (size_t k = 0; k < 12; k++)
+			half[k / 3 % 2][k % 3][img[k]]++;
+	for (; i < n; i++, img += 3)
+		for (size_t k = 0; k < 3; k++)
+			half[0][k][img[k]]++;
 	for (size_t c = 0; c < 3; c++)
 		for (size_t v = 0; v < 256; v++)
 			count[c][v] = (size_t)half[0][c][v] + half[1][c][v];
 }
 
+/* Least and greatest value of every channel. */
+NST_CLONES
+static void extremes(const uint8_t *img, size_t n, uint8_t lo[3], uint8_t hi[3])
+{
+	uint8_t least[LANES], most[LANES];
+	size_t i = 0;
+
+	memset(least, 255, sizeof least);
+	memset(most, 0, sizeof most);
+	for (; i + LANES <= 3 * n; i += LANES, img += LANES)
+		for (size_t k = 0; k < LANES; k++) {
+			least[k] = img[k] < least[k] ? img[k] : least[k];
+			most[k] = img[k] > most[k] ? img[k] : most[k];
+		}
+	for (size_t k = 0; i < 3 * n; i++, k++) {
+		least[k] = img[k] < least[k] ? img[k] : least[k];
+		most[k] = img[k] > most[k] ? img[k] : most[k];
+	}
+	memcpy(lo, least, 3);
+	memcpy(hi, most, 3);
+	for (size_t k = 3; k < LANES; k++) {
+		lo[k % 3] = least[k] < lo[k % 3] ? least[k] : lo[k % 3];
+		hi[k % 3] = most[k] > hi[k % 3] ? most[k] : hi[k % 3];
+	}
+}
+
+/* img[i] * scale[i] + offset[i], cut off. */
+NST_CLONES
+static void stretch_line(uint8_t *img, size_t bytes, const float *scale, const float *offset)
+{
+	for (size_t i = 0; i < bytes; i++)
+		img[i] = cut((float)img[i] * scale[i] + offset[i]);
+}
+
 void nst_op_autocontrast(uint8_t *img, size_t h, size_t w)
 {
-	size_t count[3][256];
-	table t[3];
+	float scale[3 * PIECE], offset[3 * PIECE];
+	uint8_t lo[3], hi[3];
 
-	histogram(img, h * w, count);
-	for (int c = 0; c < 3; c++) {
-		int lo = 0, hi = 255;
+	extremes(img, h * w, lo, hi);
+	for (size_t i = 0; i < 3 * PIECE; i++) {
+		int least = lo[i % 3], range = hi[i % 3] - least;
 
-		while (lo < 255 && !count[c][lo])
-			lo++;
-		while (hi > lo && !count[c][hi])
-			hi--;
-		for (int v = 0; v < 256; v++) {
-			float scale = 255.0f / (float)(hi > lo ? hi - lo : 255);
-			float offset = -(float)(hi > lo ? lo : 0) * scale;
-
-			t[c][v] = clip((int)((float)v * scale + offset));
-		}
+		scale[i] = 255.0f / (float)(range ? range : 255);
+		offset[i] = -(float)(range ? least : 0) * scale[i];
 	}
-	look_up3(img, h * w, t);
+	for (size_t i = 0; i < h * w; i += PIECE)
+		stretch_line(img + 3 * i, 3 * piece(h * w - i), scale, offset);
 }
 
 void nst_op_equalize(uint8_t *img, size_t h, size_t w)
@@ -94,7 +136,7 @@ void nst_op_equalize(uint8_t *img, size_t h, size_t w)
 			sum += count[c][v];
 		}
 	}
-	look_up3(img, h * w, t);
+	look_up(img, h * w, (const table *)t);
 }
 
 void nst_op_invert(uint8_t *img, size_t h, size_t w)
@@ -106,35 +148,40 @@ void nst_op_invert(uint8_t *img, size_t h, size_t w)
 void nst_op_posterize(uint8_t *img, size_t h, size_t w, int bits)
 {
 	int drop = bits < 0 ? 8 : bits > 8 ? 0 : 8 - bits;
+	uint8_t keep = (uint8_t)(0xff << drop);
 
 	for (size_t i = 0; i < 3 * h * w; i++)
-		img[i] = (uint8_t)(img[i] >> drop << drop);
+		img[i] &= keep;
 }
 
 void nst_op_solarize(uint8_t *img, size_t h, size_t w, int threshold)
 {
+	uint8_t from = threshold < 0 ? 0 : (uint8_t)threshold;
+
+	if (threshold > 255)
+		return;
 	for (size_t i = 0; i < 3 * h * w; i++)
-		if (img[i] >= threshold)
-			img[i] = (uint8_t)~img[i];
+		img[i] = img[i] >= from ? (uint8_t)~img[i] : img[i];
 }
 
 void nst_op_solarize_add(uint8_t *img, size_t h, size_t w, int add)
 {
-	table t;
+	/* More than the whole range changes nothing, but would not fit. */
+	int16_t more = (int16_t)(add < -255 ? -255 : add > 255 ? 255 : add);
 
-	for (int v = 0; v < 256; v++)
-		t[v] = v < 128 ? clip(v + add) : (uint8_t)v;
-	look_up(img, h * w, t);
+	for (size_t i = 0; i < 3 * h * w; i++) {
+		int16_t sum = (int16_t)(img[i] + more);
+
+		sum = sum > 0 ? sum : 0;
+		sum = sum < 255 ? sum : 255;
+		img[i] = img[i] < 128 ? (uint8_t)sum : img[i];
+	}
 }
 
-/* from + factor * (to - from), cut off.  Without a branch, so that loops of it become vectors. */
+/* from + factor * (to - from), cut off. */
 static inline uint8_t blend(int from, int to, float factor)
 {
-	float v = (float)from + factor * (float)(to - from);
-
-	v = v > 0 ? v : 0;
-	v = v < 255 ? v : 255;
-	return (uint8_t)(int)v;
+	return cut((float)from + factor * (float)(to - from));
 }
 
 NST_CLONES
@@ -144,49 +191,80 @@ static void blend_line(uint8_t *to, const uint8_t *from, size_t bytes, float fac
 		to[i] = blend(from[i], to[i], factor);
 }
 
-static uint8_t gray(const uint8_t *p, enum nst_ops_flavour fl)
+static inline uint8_t gray_tf(const uint8_t *p)
+{
+	return (uint8_t)(int)((0.2989f * (float)p[0] + 0.5870f * (float)p[1] +
+			       0.1140f * (float)p[2]) * (255.5f / 255));
+}
+
+static inline uint8_t gray_pil(const uint8_t *p)
+{
+	return (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
+}
+
+/* The grey level of n pixels, at most PIECE of them. */
+NST_CLONES
+static void gray_line(const uint8_t *img, size_t n, enum nst_ops_flavour fl, uint8_t *gray)
 {
 	if (fl == NST_OPS_TF)
-		return (uint8_t)((0.2989f * (float)p[0] + 0.5870f * (float)p[1] +
-				  0.1140f * (float)p[2]) * (255.5f / 255));
-	return (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
+		for (size_t i = 0; i < n; i++)
+			gray[i] = gray_tf(img + 3 * i);
+	else
+		for (size_t i = 0; i < n; i++)
+			gray[i] = gray_pil(img + 3 * i);
+}
+
+NST_CLONES
+static void spread_line(const uint8_t *gray, size_t n, uint8_t *rgb)
+{
+	for (size_t i = 0; i < n; i++)
+		rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = gray[i];
 }
 
 void nst_op_color(uint8_t *img, size_t h, size_t w, double factor, enum nst_ops_flavour fl)
 {
-	uint8_t level[3 * PIECE];
+	uint8_t gray[PIECE], rgb[3 * PIECE];
 
 	for (size_t i = 0; i < h * w; i += PIECE) {
-		size_t n = h * w - i < PIECE ? h * w - i : PIECE;
+		size_t n = piece(h * w - i);
 
-		for (size_t j = 0; j < n; j++)
-			level[3 * j] = level[3 * j + 1] = level[3 * j + 2] =
-				gray(img + 3 * (i + j), fl);
-		blend_line(img + 3 * i, level, 3 * n, (float)factor);
+		gray_line(img + 3 * i, n, fl, gray);
+		spread_line(gray, n, rgb);
+		blend_line(img + 3 * i, rgb, 3 * n, (float)factor);
 	}
 }
 
 static void blend_with_level(uint8_t *img, size_t n, int level, double factor)
 {
-	table t;
+	uint8_t rgb[3 * PIECE];
 
-	for (int v = 0; v < 256; v++)
-		t[v] = blend(level, v, (float)factor);
-	look_up(img, n, t);
+	memset(rgb, level, sizeof rgb);
+	for (size_t i = 0; i < n; i += PIECE)
+		blend_line(img + 3 * i, rgb, 3 * piece(n - i), (float)factor);
+}
+
+/* The mean grey level, rounded. */
+static int mean_level(const uint8_t *img, size_t n)
+{
+	uint8_t gray[PIECE];
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i += PIECE) {
+		size_t some = piece(n - i);
+
+		gray_line(img + 3 * i, some, NST_OPS_PIL, gray);
+		for (size_t k = 0; k < some; k++)
+			sum += gray[k];
+	}
+	return (int)((double)sum / (double)n + 0.5);
 }
 
 void nst_op_contrast(uint8_t *img, size_t h, size_t w, double factor, enum nst_ops_flavour fl)
 {
 	size_t n = h * w;
-	uint64_t sum = 0;
+	int level = n / 256 > 255 ? 255 : (int)(n / 256);
 
-	if (fl == NST_OPS_TF) {
-		blend_with_level(img, n, n / 256 > 255 ? 255 : (int)(n / 256), factor);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		sum += gray(img + 3 * i, fl);
-	blend_with_level(img, n, (int)((double)sum / (double)n + 0.5), factor);
+	blend_with_level(img, n, fl == NST_OPS_TF ? level : mean_level(img, n), factor);
 }
 
 void nst_op_brightness(uint8_t *img, size_t h, size_t w, double factor)
@@ -236,20 +314,43 @@ struct map {
 	double ax, bx, cx, ay, by, cy;
 };
 
-/* Copy one line of the result: its pixel x from column sx[x] of line sy[x], or grey where that is
- * outside (-1 in sx). */
-static void warp_line(const uint8_t *src, size_t w, size_t n, const int32_t *sx, const int32_t *sy,
-		      uint8_t *dst)
+/* Whether n places lie side by side in the picture. */
+NST_CLONES
+static int side_by_side(const int32_t *from, size_t n)
 {
-	for (size_t x = 0; x < n; x++, dst += 3) {
-		if (sx[x] >= 0)
-			memcpy(dst, src + 3 * ((size_t)sy[x] * w + (size_t)sx[x]), 3);
-		else
-			memset(dst, NST_OPS_FILL, 3);
-	}
+	int32_t apart = 0;
+
+	for (size_t x = 0; x < n; x++)
+		apart |= from[x] - from[0] - 3 * (int32_t)x;
+	return !apart;
 }
 
-/* roundf() of v > -0.5, without the call: the difference is exact. */
+/* Copy n pixels of a line of the result: pixel x is at byte from[x] of the picture, or outside of
+ * it (below 0), where grey is shown.  What is inside is one stretch: a straight line crosses it. */
+static void copy_places(const uint8_t *src, const int32_t *from, size_t n, uint8_t *dst)
+{
+	size_t begin = 0, end = n;
+
+	while (begin < n && from[begin] < 0)
+		begin++;
+	while (end > begin && from[end - 1] < 0)
+		end--;
+	memset(dst, NST_OPS_FILL, 3 * begin);
+	memset(dst + 3 * end, NST_OPS_FILL, 3 * (n - end));
+	if (begin < end && side_by_side(from + begin, end - begin))
+		memcpy(dst + 3 * begin, src + from[begin], 3 * (end - begin));
+	else
+		for (size_t x = begin; x < end; x++)
+			memcpy(dst + 3 * x, src + from[x], 3);
+}
+
+static inline float within(float v, float lo, float hi)
+{
+	v = v > lo ? v : lo;
+	return v < hi ? v : hi;
+}
+
+/* roundf() of v >= 0, without the call: the difference is exact. */
 static inline int32_t nearest(float v)
 {
 	int32_t whole = (int32_t)v;
@@ -257,42 +358,40 @@ static inline int32_t nearest(float v)
 	return whole + (v - (float)whole >= 0.5f);
 }
 
-/* Where n pixels of line y from column `from` on come from, measured between pixel centres, in
- * single precision. */
+/* Where n pixels of line y from column `first` on come from, measured between pixel centres, in
+ * single precision: the nearest pixel.  Outside, too, a place inside is computed: a vector has no
+ * branches. */
 NST_CLONES
-static void places_tf(const struct map *m, int32_t from, size_t y, size_t n, size_t h, size_t w,
-		      int32_t *sx, int32_t *sy)
+static void places_tf(const struct map *m, int32_t first, int32_t y, int32_t n, int32_t h,
+		      int32_t w, int32_t *from)
 {
 	const float ax = (float)m->ax, bx = (float)m->bx, cx = (float)m->cx;
 	const float ay = (float)m->ay, by = (float)m->by, cy = (float)m->cy;
 	const float line = (float)y, right = (float)w - 0.5f, bottom = (float)h - 0.5f;
 
-	for (size_t x = 0; x < n; x++) {
-		float column = (float)(from + (int32_t)x);
+	for (int32_t x = 0; x < n; x++) {
+		float column = (float)(first + x);
 		float vx = ax * column + bx * line + cx, vy = ay * column + by * line + cy;
-		int inside = (vx > -0.5f) & (vx < right) & (vy > -0.5f) & (vy < bottom);
+		int32_t sx = nearest(within(vx, 0, (float)(w - 1)));
+		int32_t sy = nearest(within(vy, 0, (float)(h - 1)));
+		int32_t inside = (vx > -0.5f) & (vx < right) & (vy > -0.5f) & (vy < bottom);
 
-		/* Numbers that are converted whatever comes of it: a vector has no branches. */
-		vx = inside ? vx : 0;
-		vy = inside ? vy : 0;
-		sx[x] = inside ? nearest(vx) : -1;
-		sy[x] = inside ? nearest(vy) : -1;
+		from[x] = 3 * (sy * w + sx) | (inside - 1);
 	}
 }
 
-/* Nearest pixel. */
 static void warp_tf(const struct map *m, const uint8_t *src, size_t h, size_t w, uint8_t *dst)
 {
-	int32_t sx[PIECE], sy[PIECE];
+	int32_t from[PIECE];
 
-	for (size_t y = 0; y < h; y++) {
-		for (size_t from = 0, n; from < w; from += n, dst += 3 * n) {
-			n = w - from < PIECE ? w - from : PIECE;
+	for (size_t y = 0; y < h; y++)
+		for (size_t x = 0; x < w; x += PIECE) {
+			size_t n = piece(w - x);
 
-			places_tf(m, (int32_t)from, y, n, h, w, sx, sy);
-			warp_line(src, w, n, sx, sy, dst);
+			places_tf(m, (int32_t)x, (int32_t)y, (int32_t)n, (int32_t)h, (int32_t)w,
+				  from);
+			copy_places(src, from, n, dst + 3 * (y * w + x));
 		}
-	}
 }
 
 /* 16.16 fixed point, kept in 64 bits so that no picture and no shear overflows. */
@@ -306,17 +405,21 @@ static void warp_pil(const struct map *m, const uint8_t *src, size_t h, size_t w
 	int64_t ax = fixed(m->ax), bx = fixed(m->bx), ay = fixed(m->ay), by = fixed(m->by);
 	int64_t row_x = fixed(m->cx + m->ax * 0.5 + m->bx * 0.5);
 	int64_t row_y = fixed(m->cy + m->ay * 0.5 + m->by * 0.5);
+	int32_t from[PIECE];
 
 	for (size_t y = 0; y < h; y++, row_x += bx, row_y += by) {
 		int64_t at_x = row_x, at_y = row_y;
 
-		for (size_t x = 0; x < w; x++, dst += 3, at_x += ax, at_y += ay) {
-			int64_t sx = at_x >> 16, sy = at_y >> 16;
+		for (size_t first = 0; first < w; first += PIECE) {
+			size_t n = piece(w - first);
 
-			if (sx >= 0 && sx < (int64_t)w && sy >= 0 && sy < (int64_t)h)
-				memcpy(dst, src + 3 * ((size_t)sy * w + (size_t)sx), 3);
-			else
-				memset(dst, NST_OPS_FILL, 3);
+			for (size_t x = 0; x < n; x++, at_x += ax, at_y += ay) {
+				int64_t sx = at_x >> 16, sy = at_y >> 16;
+				int inside = sx >= 0 && sx < (int64_t)w && sy >= 0 && sy < (int64_t)h;
+
+				from[x] = inside ? (int32_t)(3 * (sy * (int64_t)w + sx)) : -1;
+			}
+			copy_places(src, from, n, dst + 3 * (y * w + first));
 		}
 	}
 }

@@ -1,6 +1,7 @@
 /* The operations of RandAugment, each with its arguments spelled out; randaugment.h chooses them.
  *
- * All work in place on 8-bit RGB (h,w,3).  Two flavours exist where the sources differ:
+ * All work in place on 8-bit RGB (h,w,3) of less than 2^31 bytes.  Two flavours exist where the
+ * sources differ:
  * - NST_OPS_TF: TensorFlow, as the Noisy Student code used it.  Fractions are cut off; geometry
  *   measures from pixel to pixel (the top left pixel's centre is (0,0)) and takes the nearest
  *   pixel, halves away from zero; grey is .2989 R + .5870 G + .1140 B times 255.5 / 255, cut off;
@@ -30,7 +31,8 @@ void nst_op_solarize_add(uint8_t *img, size_t h, size_t w, int add);
 
 /* Blends: degenerate + factor * (image - degenerate), cut off and clipped to 0...255; factor 1
  * changes nothing.  The degenerate is the grey picture, one grey level, black, and the picture
- * smoothed by a 3x3 kernel (centre 5, others 1, borders kept).  tmp: 3 * h * w bytes. */
+ * smoothed by a 3x3 kernel (centre 5, others 1, borders kept).  |factor| is at most a million.
+ * tmp: 3 * h * w bytes. */
 void nst_op_color(uint8_t *img, size_t h, size_t w, double factor, enum nst_ops_flavour fl);
 void nst_op_contrast(uint8_t *img, size_t h, size_t w, double factor, enum nst_ops_flavour fl);
 void nst_op_brightness(uint8_t *img, size_t h, size_t w, double factor);

@@ -119,17 +119,18 @@ void nst_loader_free(struct nst_loader *l)
 	free(l);
 }
 
-/* Decode row i into the lane's pixels, reduced by at most `reduce`. */
+/* Decode row i, or the part of it that is needed, into the lane's pixels, reduced by at most
+ * `reduce`. */
 static int decode(struct nst_loader *l, struct lane *lane, uint64_t i, double reduce,
-		  struct nst_err *err)
+		  const struct nst_box *part, struct nst_err *err)
 {
 	struct nst_sample s;
 	char name[300];
 
 	if (nst_dataset_sample(l->ds, i, &s, err) < 0)
 		return err->code;
-	if (nst_decode(lane->decoder, s.codec, s.data, s.size, s.height, s.width, s.channels,
-		       s.orientation, reduce, &lane->pixels, err) == 0)
+	if (nst_decode_part(lane->decoder, s.codec, s.data, s.size, s.height, s.width, s.channels,
+			    s.orientation, reduce, part, &lane->pixels, err) == 0)
 		return 0;
 	nst_dataset_name(l->ds, i, name, sizeof(name));
 	return nst_err_prefix(err, "cannot decode %s", name);
@@ -137,7 +138,7 @@ static int decode(struct nst_loader *l, struct lane *lane, uint64_t i, double re
 
 /* decode() through the cache; h x w is the upright size. */
 static int decode_cached(struct nst_loader *l, struct lane *lane, uint64_t i, size_t h, size_t w,
-			 double reduce, struct nst_err *err)
+			 double reduce, const struct nst_box *part, struct nst_err *err)
 {
 	struct cache *c = &l->cache;
 	unsigned char expected = EMPTY;
@@ -146,13 +147,13 @@ static int decode_cached(struct nst_loader *l, struct lane *lane, uint64_t i, si
 	int r;
 
 	if (!c->offset || c->offset[i] == c->offset[i + 1])
-		return decode(l, lane, i, reduce, err);
+		return decode(l, lane, i, reduce, part, err);
 	kept = c->pixels + c->offset[i];
 	size = c->offset[i + 1] - c->offset[i];
 	if (atomic_load_explicit(&c->state[i], memory_order_acquire) == READY)
 		return nst_pixels_copy(&lane->pixels, kept, h, w, err);
 	/* Whatever this view needs, others will need all of it. */
-	r = decode(l, lane, i, 0, err);
+	r = decode(l, lane, i, 0, NULL, err);
 	if (r == 0 && atomic_compare_exchange_strong(&c->state[i], &expected, FILLING)) {
 		memcpy(kept, lane->pixels.data, size);
 		atomic_store_explicit(&c->state[i], READY, memory_order_release);
@@ -178,7 +179,7 @@ int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 
 	nst_dataset_get(l->ds, i, &d);
 	upright(&d.sample, &h, &w);
-	if (decode(l, lane, i, nst_preprocess_reduce(p, h, w), err) < 0)
+	if (decode(l, lane, i, nst_preprocess_reduce(p, h, w), NULL, err) < 0)
 		return err->code;
 	since = nst_profile_add(l->o.profile, worker, NST_PHASE_DECODE, 1, since);
 	if (nst_preprocess_pixels(p, &lane->preprocessor, &lane->pixels, lane->view, err) < 0)
@@ -196,6 +197,7 @@ int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned wo
 	struct nst_datum d;
 	double since = nst_profile_now(l->o.profile);
 	struct nst_view view;
+	struct nst_box part;
 	struct nst_rng rng;
 	size_t h, w;
 
@@ -203,7 +205,8 @@ int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned wo
 	upright(&d.sample, &h, &w);
 	nst_rng_init(&rng, l->o.seed, NST_RNG_AUGMENT, epoch, d.hash);
 	nst_augment_draw(a, &rng, h, w, &view);
-	if (decode_cached(l, lane, i, h, w, nst_augment_reduce(a, &view), err) < 0)
+	part = nst_augment_part(a, &view);
+	if (decode_cached(l, lane, i, h, w, nst_augment_reduce(a, &view), &part, err) < 0)
 		return err->code;
 	since = nst_profile_add(l->o.profile, worker, NST_PHASE_DECODE, 1, since);
 	if (nst_augment_apply(a, &rng, &view, &lane->augmenter, &lane->pixels, lane->view, err) < 0)

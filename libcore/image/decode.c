@@ -67,10 +67,11 @@ static int decode_raw(const uint8_t *data, size_t n, size_t h, size_t w, uint32_
 }
 
 static int decode_jpeg(struct nst_decoder *d, const uint8_t *data, size_t n, uint32_t h, uint32_t w,
-		       double reduce, struct nst_pixels *out, struct nst_err *err)
+		       double reduce, const struct nst_box *part, struct nst_pixels *out,
+		       struct nst_err *err)
 {
 	struct nst_jpeg_info info;
-	int rc = nst_jpeg_decode(d->jpeg, data, n, reduce, &info, out, err);
+	int rc = nst_jpeg_decode_part(d->jpeg, data, n, reduce, part, &info, out, err);
 
 	if (rc == 0 && (info.height != h || info.width != w))
 		return nst_fail(err, NST_EFORMAT,
@@ -79,9 +80,9 @@ static int decode_jpeg(struct nst_decoder *d, const uint8_t *data, size_t n, uin
 	return rc;
 }
 
-int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
-	       uint32_t w, uint32_t c, int orientation, double reduce, struct nst_pixels *out,
-	       struct nst_err *err)
+int nst_decode_part(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
+		    uint32_t w, uint32_t c, int orientation, double reduce,
+		    const struct nst_box *part, struct nst_pixels *out, struct nst_err *err)
 {
 	int upright = orientation <= 1 || orientation > 8, rc;
 	struct nst_pixels *to = upright ? out : &d->lying;
@@ -89,10 +90,18 @@ int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, 
 	if (codec == RAW)
 		rc = decode_raw(data, n, h, w, c, to, err);
 	else if (codec == JPEG)
-		rc = decode_jpeg(d, data, n, h, w, reduce, to, err);
+		/* A picture that lies is rare, and turned as a whole. */
+		rc = decode_jpeg(d, data, n, h, w, reduce, upright ? part : NULL, to, err);
 	else
 		rc = nst_fail(err, NST_EFORMAT, "picture has the unknown codec %d", codec);
 	if (rc == 0 && !upright)
 		rc = nst_orientation_apply(orientation, to->data, to->h, to->w, out, err);
 	return rc;
+}
+
+int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
+	       uint32_t w, uint32_t c, int orientation, double reduce, struct nst_pixels *out,
+	       struct nst_err *err)
+{
+	return nst_decode_part(d, codec, data, n, h, w, c, orientation, reduce, NULL, out, err);
 }

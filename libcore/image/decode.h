@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "libcore/pixel/pixels.h"
+#include "libcore/pixel/resize.h"
 #include "libcore/util/err.h"
 
 /* Codec state and working memory, one a thread; results never depend on what was decoded before.
@@ -24,5 +25,12 @@ void nst_decoder_lenient(struct nst_decoder *d, int on);
 int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
 	       uint32_t w, uint32_t c, int orientation, double reduce, struct nst_pixels *out,
 	       struct nst_err *err) NST_MUST_CHECK;
+
+/* The same when only the part of the upright picture is needed that is given in pixels at full size
+ * (NULL = everything): what lies outside is undefined. */
+int nst_decode_part(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
+		    uint32_t w, uint32_t c, int orientation, double reduce,
+		    const struct nst_box *part, struct nst_pixels *out, struct nst_err *err)
+	NST_MUST_CHECK;
 
 #endif

@@ -2,19 +2,26 @@
  * accepted at all, and libjpeg-turbo, which decodes.
  *
  * The walk exists because the library cannot say what we must know.  It invents an end marker when
- * the data stop, mentioning it in a warning, and passes on only the first warning of a picture: a
- * truncated file with one stray byte before would count as merely odd.  So the walk looks for the
- * end marker itself, counts scans before any of them costs time, and names what is not supported.
+ * the data stop, mentioning it in a warning.  So the walk looks for the end marker itself, counts
+ * scans before any of them costs time, and names what is not supported.
  *
  * Every picture gets a decoder instance of its own (0.1 us).  One that is used again keeps the
  * tables of the pictures before, for those that come without, and after an error even half a
  * header: what a picture decodes to would depend on its predecessors.
  *
- * The TurboJPEG calls of version 2 are used; version 3 still has all of them. */
+ * Decoding goes by the library's older interface, since only that can leave out rows and columns;
+ * encoding by TurboJPEG, of which the calls of version 2 are used (version 3 still has them).
+ * Leaving out saves the transform and the colours of a place.  The entropy code has no places to
+ * jump to and is read to its end, so that a damaged picture is found whatever part is wanted. */
 #include "libcore/image/jpeg.h"
 
+#include <math.h>
+#include <setjmp.h>
+#include <stdio.h> /* jpeglib.h declares functions of FILE */
 #include <stdlib.h>
 #include <string.h>
+
+#include <jpeglib.h>
 #include <turbojpeg.h>
 
 #include "libcore/image/exif.h"
@@ -274,17 +281,49 @@ static int is_damage(const char *warning)
 	return 0;
 }
 
-/* Judge what a call into the library returned. */
-static int verdict(tjhandle tj, int rc, int lenient, struct nst_err *err)
-{
-	const char *text;
+/* A picture on its way through the library, which calls back with what it has to say; errors leave
+ * it by a jump. */
+struct decoding {
+	struct jpeg_error_mgr report; /* the first: callbacks find the rest by it */
+	struct jpeg_progress_mgr progress;
+	struct jpeg_decompress_struct c;
+	jmp_buf leave;
+	int lenient;
+	struct nst_err *err;
+};
 
-	if (rc == 0)
-		return 0;
-	text = tjGetErrorStr2(tj);
-	if (tjGetErrorCode(tj) == TJERR_WARNING && (lenient || !is_damage(text)))
-		return 0;
-	return nst_fail(err, NST_EFORMAT, "JPEG is damaged: %s", text);
+static void on_error(j_common_ptr c)
+{
+	struct decoding *d = (void *)c->err;
+	char text[JMSG_LENGTH_MAX];
+
+	d->report.format_message(c, text);
+	(void)!nst_fail(d->err, NST_EFORMAT, "JPEG is damaged: %s", text);
+	longjmp(d->leave, 1);
+}
+
+/* level -1 is a warning, 0 and above are of interest to nobody. */
+static void on_message(j_common_ptr c, int level)
+{
+	struct decoding *d = (void *)c->err;
+	char text[JMSG_LENGTH_MAX];
+
+	if (level >= 0 || d->lenient)
+		return;
+	d->report.format_message(c, text);
+	if (is_damage(text))
+		on_error(c);
+}
+
+/* Should the library count other scans than the walk. */
+static void on_progress(j_common_ptr c)
+{
+	struct decoding *d = (void *)c->err;
+
+	if (d->c.input_scan_number <= NST_JPEG_SCANS)
+		return;
+	(void)!nst_fail(d->err, NST_ELIMIT, "JPEG has more than %d scans", NST_JPEG_SCANS);
+	longjmp(d->leave, 1);
 }
 
 static unsigned reduction(const struct nst_jpeg_info *info, double reduce)
@@ -313,48 +352,140 @@ static void rgb_from_cmyk(const uint8_t *cmyk, size_t n, uint8_t *rgb)
 			rgb[c] = (uint8_t)(cmyk[3] - times255(255 - cmyk[c], cmyk[3]));
 }
 
-/* Make sure that the library reads the same size from the header as we did: it decodes into memory
- * of that size. */
-static int agree(tjhandle tj, const uint8_t *data, size_t n, const struct nst_jpeg_info *info,
-		 struct nst_err *err)
-{
-	int w = 0, h = 0, sampling, space;
+/* What is decoded, in pixels of the picture as it comes out. */
+struct window {
+	unsigned eighths; /* scale of the picture */
+	unsigned h, w;    /* all of it */
+	unsigned y0, y1;  /* rows that are decoded */
+	unsigned x0, x1;  /* columns */
+};
 
-	/* It also fails for samplings that it decodes well, having set the size: not looked at. */
-	(void)tjDecompressHeader3(tj, data, (unsigned long)n, &w, &h, &sampling, &space);
-	if (w == (int)info->width && h == (int)info->height)
-		return 0;
-	return nst_fail(err, NST_EFORMAT, "JPEG is damaged: %s",
-			w ? "ambiguous size" : tjGetErrorStr2(tj));
+/* n pixels, reduced to k eighths. */
+static unsigned scaled(unsigned n, unsigned k)
+{
+	return (unsigned)(((uint64_t)n * k + 7) / 8);
 }
 
-static int decode(struct nst_jpeg *j, tjhandle tj, const uint8_t *data, size_t n, double reduce,
-		  const struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
+static struct window whole(const struct nst_jpeg_info *info, double reduce)
 {
-	unsigned s = reduction(info, reduce);
-	size_t w = (info->width + s - 1) / s, h = (info->height + s - 1) / s;
-	int cmyk = info->components == 4, rc = agree(tj, data, n, info, err);
+	unsigned s = reduction(info, reduce), k = 8 / s;
+	unsigned h = scaled(info->height, k), w = scaled(info->width, k);
 
-	if (rc == 0)
-		rc = nst_pixels_shape(out, h, w, err);
+	/* Of very small pictures, the largest scale that comes to that size. */
+	while (k < 8 && scaled(info->height, k + 1) == h && scaled(info->width, k + 1) == w)
+		k++;
+	return (struct window){k, h, w, 0, h, 0, w};
+}
+
+/* Blocks of `block` pixels, from one boundary to another, that hold lo to hi, a pixel more on
+ * either side, and `margin` blocks. */
+static void cover(double lo, double hi, unsigned block, unsigned margin, unsigned side,
+		  unsigned *begin, unsigned *end)
+{
+	double first = floor((lo - 1) / block) - margin, last = ceil((hi + 1) / block) + margin;
+
+	*begin = first > 0 ? (unsigned)first * block : 0;
+	*end = last * block < side ? (unsigned)last * block : side;
+}
+
+/* Narrow it down to a part of the picture.  A column of blocks more on either side has the
+ * neighbours that colours are smoothed with; of rows the library takes care.  Only of the usual
+ * files: what is made of scans that refine one another can depend on blocks further away. */
+static void narrow(const struct nst_jpeg_info *info, const struct jpeg_decompress_struct *c,
+		   const struct nst_box *part, struct window *win)
+{
+	double sy = (double)win->h / info->height, sx = (double)win->w / info->width;
+
+	if (info->scans > 1 || info->progressive || info->components == 4 ||
+	    info->sampling == NST_JPEG_OTHER)
+		return;
+	cover((double)part->y0 * sy, (double)part->y1 * sy,
+	      win->eighths * (unsigned)c->max_v_samp_factor, 0, win->h, &win->y0, &win->y1);
+	cover((double)part->x0 * sx, (double)part->x1 * sx,
+	      win->eighths * (unsigned)c->max_h_samp_factor, 1, win->w, &win->x0, &win->x1);
+}
+
+/* Decode rows up to y1 to their places in a picture of `line` bytes a row. */
+static void read_rows(struct jpeg_decompress_struct *c, unsigned y1, uint8_t *first, size_t line)
+{
+	while (c->output_scanline < y1) {
+		JSAMPROW row[16];
+		unsigned n = y1 - c->output_scanline < 16 ? y1 - c->output_scanline : 16;
+
+		for (unsigned i = 0; i < n; i++)
+			row[i] = first + line * (c->output_scanline + i);
+		jpeg_read_scanlines(c, row, n);
+	}
+}
+
+/* The rows of the window, and the others as far as it takes to know that they are sound. */
+static void read_window(struct jpeg_decompress_struct *c, const struct window *win, uint8_t *to,
+			size_t bytes)
+{
+	size_t line = win->w * bytes;
+	unsigned x = win->x0, wide = win->x1 - win->x0;
+
+	if (wide < win->w)
+		jpeg_crop_scanline(c, &x, &wide);
+	to += win->x0 * bytes;
+	if (win->y0)
+		jpeg_skip_scanlines(c, win->y0);
+	read_rows(c, win->y1, to, line);
+	/* Skipping to the very end would skip the code, too; the last row is not looked at. */
+	if (c->output_scanline + 1 < win->h)
+		jpeg_skip_scanlines(c, win->h - 1 - c->output_scanline);
+	read_rows(c, win->h, to, line);
+	jpeg_finish_decompress(c);
+}
+
+static int decode(struct nst_jpeg *j, struct decoding *d, double reduce, const struct nst_box *part,
+		  const struct nst_jpeg_info *info, struct nst_pixels *out)
+{
+	struct window win = whole(info, reduce);
+	int cmyk = info->components == 4, rc;
+
+	if (d->c.image_width != info->width || d->c.image_height != info->height)
+		return nst_fail(d->err, NST_EFORMAT, "JPEG is damaged: ambiguous size");
+	rc = nst_pixels_shape(out, win.h, win.w, d->err);
 	/* Four bytes a pixel, rounded up to whole rows of three. */
 	if (rc == 0 && cmyk)
-		rc = nst_pixels_shape(&j->cmyk, h + (h + 2) / 3, w, err);
+		rc = nst_pixels_shape(&j->cmyk, win.h + (win.h + 2) / 3, win.w, d->err);
 	if (rc < 0)
 		return rc;
-	rc = tjDecompress2(tj, data, (unsigned long)n, cmyk ? j->cmyk.data : out->data, (int)w, 0,
-			   (int)h, cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_LIMITSCANS);
-	rc = verdict(tj, rc, j->lenient, err);
-	if (rc == 0 && cmyk)
-		rgb_from_cmyk(j->cmyk.data, h * w, out->data);
-	return rc;
+	d->c.scale_num = win.eighths;
+	d->c.scale_denom = 8;
+	d->c.out_color_space = cmyk ? JCS_CMYK : JCS_EXT_RGB;
+	jpeg_start_decompress(&d->c);
+	if (d->c.output_width != win.w || d->c.output_height != win.h)
+		return nst_fail(d->err, NST_EFORMAT, "JPEG is damaged: ambiguous size");
+	if (part)
+		narrow(info, &d->c, part, &win);
+	read_window(&d->c, &win, cmyk ? j->cmyk.data : out->data, cmyk ? 4 : 3);
+	if (cmyk)
+		rgb_from_cmyk(j->cmyk.data, (size_t)win.h * win.w, out->data);
+	return 0;
 }
 
-int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
-		    struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
+/* What jumps, jumps to here; *d is the caller's, so that it is whole then. */
+static int decode_guarded(struct nst_jpeg *j, struct decoding *d, const uint8_t *data, size_t n,
+			  double reduce, const struct nst_box *part,
+			  const struct nst_jpeg_info *info, struct nst_pixels *out)
 {
+	if (setjmp(d->leave))
+		return d->err->code;
+	jpeg_create_decompress(&d->c);
+	d->c.progress = &d->progress;
+	jpeg_mem_src(&d->c, data, (unsigned long)n);
+	jpeg_read_header(&d->c, TRUE);
+	return decode(j, d, reduce, part, info, out);
+}
+
+int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+			 const struct nst_box *part, struct nst_jpeg_info *info,
+			 struct nst_pixels *out, struct nst_err *err)
+{
+	struct decoding d = {.lenient = j->lenient, .err = err};
 	int rc = nst_jpeg_info(data, n, j->limit, info, err);
-	tjhandle tj;
 
 	if (rc < 0)
 		return rc;
@@ -362,12 +493,19 @@ int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double re
 		return nst_fail(err, NST_ELIMIT, "JPEG has more than %d scans", NST_JPEG_SCANS);
 	if (!info->complete && !j->lenient)
 		return nst_fail(err, NST_EFORMAT, "JPEG ends early");
-	tj = tjInitDecompress();
-	if (!tj)
-		return nst_fail(err, NST_ENOMEM, "no memory for the JPEG decoder");
-	rc = decode(j, tj, data, n, reduce, info, out, err);
-	tjDestroy(tj);
+	d.c.err = jpeg_std_error(&d.report);
+	d.report.error_exit = on_error;
+	d.report.emit_message = on_message;
+	d.progress.progress_monitor = on_progress;
+	rc = decode_guarded(j, &d, data, n, reduce, part, info, out);
+	jpeg_destroy_decompress(&d.c);
 	return rc;
+}
+
+int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+		    struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
+{
+	return nst_jpeg_decode_part(j, data, n, reduce, NULL, info, out, err);
 }
 
 int nst_jpeg_encode(struct nst_jpeg *j, const uint8_t *rgb, size_t h, size_t w, int quality,

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "libcore/pixel/pixels.h"
+#include "libcore/pixel/resize.h"
 #include "libcore/util/err.h"
 #include "libcore/util/mem.h"
 
@@ -63,6 +64,13 @@ void nst_jpeg_limit(struct nst_jpeg *j, uint64_t max_pixels);
 int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
 		    struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
 	NST_MUST_CHECK;
+
+/* The same when only a part is needed, given in pixels at full size (NULL = everything).  out has
+ * the size of the whole picture; what lies more than a pixel of out outside the part is undefined,
+ * the rest and the errors are those of nst_jpeg_decode. */
+int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+			 const struct nst_box *part, struct nst_jpeg_info *info,
+			 struct nst_pixels *out, struct nst_err *err) NST_MUST_CHECK;
 
 /* Encode rgb (h,w,3), baseline, quality 1...100, appending to out.  sampling: 444, 422, 420, 440
  * or 411.  Equal pixels give equal bytes on one version of the codec. */

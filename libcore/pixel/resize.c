@@ -19,7 +19,8 @@
  * 2x), fits into 32 bits with this many fractional bits. */
 #define WEIGHT_BITS 22
 #define MAX_SIDE    (1u << 20)
-#define ROWS        16 /* that are resized across at a time */
+#define BLOCK       64 /* bytes whose sums are made at a time: they fit into registers */
+#define ROWS        21 /* that are resized across at a time: as many pixels as fit into a block */
 
 #define PI 3.14159265358979323846
 
@@ -107,6 +108,26 @@ static size_t window_width(enum nst_filter f, double scale)
 	return 2 * (size_t)ceil(filters[f].support * stretch(scale)) + 1;
 }
 
+/* Widen lo to hi by what the kernel reaches. */
+static void reach(enum nst_filter f, size_t in, float *lo, float *hi, size_t out)
+{
+	double scale = ((double)*hi - (double)*lo) / (double)out;
+	float margin = (float)(filters[f].support * stretch(scale) + 1);
+
+	*lo = *lo > margin ? *lo - margin : 0;
+	*hi = *hi + margin < (float)in ? *hi + margin : (float)in;
+}
+
+struct nst_box nst_resize_part(size_t h, size_t w, const struct nst_box *box, enum nst_filter f,
+			       size_t out_h, size_t out_w)
+{
+	struct nst_box part = *box;
+
+	reach(f, h, &part.y0, &part.y1, out_h);
+	reach(f, w, &part.x0, &part.x1, out_w);
+	return part;
+}
+
 /* Windows of n outputs over the stretch [from, from + n * scale) of `in` inputs.  row has room for
  * one window of doubles. */
 static void windows_make(struct windows *ws, enum nst_filter f, size_t in, double from,
@@ -135,16 +156,23 @@ static void windows_make(struct windows *ws, enum nst_filter f, size_t in, doubl
 	}
 }
 
-static uint8_t clip(int32_t sum)
+/* Two limits one after the other and then fewer bits, which vectors have instructions for; in one
+ * expression it would become masks of bytes. */
+static inline uint8_t clip(int32_t sum)
 {
 	sum >>= WEIGHT_BITS;
-	return sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
+	sum = sum > 0 ? sum : 0;
+	sum = sum < 255 ? sum : 255;
+	return (uint8_t)sum;
 }
 
-/* sum[i] = half + the sum over k of from[k * step + i] * weight[k]; to is that, cut off. */
+/* to[i], n of them and at most BLOCK, is the sum over k of from[k * step + i] * weight[k], rounded
+ * and cut off. */
 static inline void weighted_sums(const uint8_t *from, size_t step, const int32_t *weight,
-				 size_t terms, size_t n, int32_t *sum, uint8_t *to)
+				 size_t terms, size_t n, uint8_t *to)
 {
+	int32_t sum[BLOCK];
+
 	for (size_t i = 0; i < n; i++)
 		sum[i] = 1 << (WEIGHT_BITS - 1);
 	for (size_t k = 0; k < terms; k++, from += step)
@@ -154,44 +182,69 @@ static inline void weighted_sums(const uint8_t *from, size_t step, const int32_t
 		to[i] = clip(sum[i]);
 }
 
+/* Copy a pixel of each of `rows` rows from where they lie one below the other to a block where they
+ * lie side by side, or back.  bytes is 4 where possible, which is one step instead of two: the
+ * fourth belongs to the next pixel, which is written later, or to nobody. */
+static inline void turn(const uint8_t *from, size_t from_step, uint8_t *to, size_t to_step,
+			size_t rows, size_t bytes)
+{
+	for (; rows >= 7; rows -= 7)
+		for (size_t r = 0; r < 7; r++, from += from_step, to += to_step)
+			memcpy(to, from, bytes);
+	for (; rows; rows--, from += from_step, to += to_step)
+		memcpy(to, from, bytes);
+}
+
 /* Rows [0,h) of src (h,w,3) to dst (h,n,3).  A few rows at a time are turned, so that the same
- * pixel of all of them lies together: turned has room for (w,ROWS,3). */
+ * pixel of all of them lies together: turned has room for (w,BLOCK). */
 NST_CLONES
 static void pass_across(const struct windows *ws, const uint8_t *src, size_t h, size_t w,
 			uint8_t *dst, size_t n, uint8_t *turned)
 {
-	const size_t begin = ws->first[0], end = ws->first[n - 1] + ws->count[n - 1];
+	const size_t begin = ws->first[0], last = ws->first[n - 1] + ws->count[n - 1] - 1;
 
-	memset(turned, 0, w * ROWS * 3);
+	memset(turned, 0, w * BLOCK);
 	for (size_t y = 0; y < h; y += ROWS, src += 3 * w * ROWS, dst += 3 * n * ROWS) {
 		const size_t rows = h - y < ROWS ? h - y : ROWS;
+		uint8_t out[BLOCK];
+		size_t i = 0;
 
-		for (size_t r = 0; r < rows; r++)
-			for (size_t x = begin; x < end; x++)
-				memcpy(turned + 3 * (x * ROWS + r), src + 3 * (r * w + x), 3);
-		for (size_t i = 0; i < n; i++) {
-			int32_t sum[3 * ROWS];
-			uint8_t out[3 * ROWS];
-
-			weighted_sums(turned + 3 * ROWS * ws->first[i], 3 * ROWS,
-				      ws->weight + i * ws->stride, ws->count[i], 3 * ROWS, sum,
-				      out);
-			for (size_t r = 0; r < rows; r++)
-				memcpy(dst + 3 * (r * n + i), out + 3 * r, 3);
+		for (size_t x = begin; x < last; x++)
+			turn(src + 3 * x, 3 * w, turned + BLOCK * x, 3, rows, 4);
+		turn(src + 3 * last, 3 * w, turned + BLOCK * last, 3, rows, 3);
+		for (; i + 1 < n; i++) {
+			weighted_sums(turned + BLOCK * ws->first[i], BLOCK,
+				      ws->weight + i * ws->stride, ws->count[i], BLOCK, out);
+			turn(out, 3, dst + 3 * i, 3 * n, rows, 4);
 		}
+		weighted_sums(turned + BLOCK * ws->first[i], BLOCK, ws->weight + i * ws->stride,
+			      ws->count[i], BLOCK, out);
+		turn(out, 3, dst + 3 * i, 3 * n, rows, 3);
 	}
 }
 
-/* src, whose first row is row `top` of the picture, to dst (n,w,3); sum has room for 3 * w. */
+/* src, whose first row is row `top` of the picture, to dst (n,w,3). */
 NST_CLONES
 static void pass_down(const struct windows *ws, const uint8_t *src, size_t top, size_t w,
-		      uint8_t *dst, size_t n, int32_t *sum)
+		      uint8_t *dst, size_t n)
 {
 	const size_t line = 3 * w;
 
-	for (size_t i = 0; i < n; i++)
-		weighted_sums(src + (ws->first[i] - top) * line, line, ws->weight + i * ws->stride,
-			      ws->count[i], line, sum, dst + i * line);
+	for (size_t i = 0; i < n; i++, dst += line) {
+		const uint8_t *from = src + (ws->first[i] - top) * line;
+		const int32_t *weight = ws->weight + i * ws->stride;
+
+		if (line < BLOCK) {
+			weighted_sums(from, line, weight, ws->count[i], line, dst);
+			continue;
+		}
+		/* The last block ends with the line, and does part of the one before again. */
+		for (size_t x = 0; x < line; x += BLOCK) {
+			size_t at = x + BLOCK < line ? x : line - BLOCK;
+
+			weighted_sums(from + at, line, weight, ws->count[i], BLOCK, dst + at);
+		}
+	}
 }
 
 /* Hand out the next aligned piece of the working memory; with base NULL only count. */
@@ -237,7 +290,6 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	struct windows across = {0}, down = {0};
 	double scale_x, scale_y, *row;
 	size_t used, top = 0, rows = h, wide_x, wide_y;
-	int32_t *sum;
 	uint8_t *half = NULL, *turned = NULL;
 	int need_across, need_down;
 
@@ -261,11 +313,10 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 
 		used = 0;
 		row = carve(mem, &used, (wide_x > wide_y ? wide_x : wide_y) * sizeof *row);
-		sum = carve(mem, &used, 3 * out_w * sizeof *sum);
 		carve_windows(&across, mem, &used, out_w);
 		carve_windows(&down, mem, &used, out_h);
 		if (need_across)
-			turned = carve(mem, &used, 3 * ROWS * w);
+			turned = carve(mem, &used, BLOCK * w);
 		if (need_across && need_down)
 			half = carve(mem, &used, 3 * h * out_w);
 		if (!hand_out && used > r->cap) {
@@ -290,8 +341,7 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 			    turned);
 	}
 	if (need_down)
-		pass_down(&down, need_across ? half : src + 3 * w * top, top, out_w, dst, out_h,
-			  sum);
+		pass_down(&down, need_across ? half : src + 3 * w * top, top, out_w, dst, out_h);
 	return 0;
 }
 

@@ -82,6 +82,7 @@ static void make_view(void *ctx, size_t task, unsigned worker)
 	const size_t size = v->augment.size, i = (v->done + task) % v->nfiles;
 	const struct nst_jpeg_info *info = &v->info[i];
 	struct nst_view view;
+	struct nst_box part;
 	struct nst_rng rng;
 	struct nst_err err;
 
@@ -92,8 +93,10 @@ static void make_view(void *ctx, size_t task, unsigned worker)
 	}
 	nst_rng_init(&rng, 1, NST_RNG_AUGMENT, 0, v->done + task);
 	nst_augment_draw(&v->augment, &rng, info->height, info->width, &view);
-	must(nst_decode(l->decoder, 1, v->file[i].data, v->file[i].len, info->height, info->width,
-			3, 1, nst_augment_reduce(&v->augment, &view), &l->pixels, &err), &err);
+	part = nst_augment_part(&v->augment, &view);
+	must(nst_decode_part(l->decoder, 1, v->file[i].data, v->file[i].len, info->height,
+			     info->width, 3, 1, nst_augment_reduce(&v->augment, &view), &part,
+			     &l->pixels, &err), &err);
 	must(nst_augment_apply(&v->augment, &rng, &view, &l->augmenter, &l->pixels, l->view, &err),
 	     &err);
 	nst_preprocess_normalise(&v->preprocess, l->view, size * size, l->floats);

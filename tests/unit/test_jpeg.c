@@ -1,5 +1,6 @@
 /* libcore/image/jpeg, exif and decode: what is accepted, what it decodes to, and that hostile bytes
  * end in a sentence. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,10 @@
 
 #include <cmocka.h>
 
+#include <stdio.h> /* jpeglib.h declares functions of FILE */
+#include <jpeglib.h>
+
+#include "libcore/augment/augment.h"
 #include "libcore/image/decode.h"
 #include "libcore/image/exif.h"
 #include "libcore/image/jpeg.h"
@@ -372,6 +377,229 @@ static void scans_are_counted_before_they_cost(void **state)
 	nst_buf_release(&b);
 }
 
+/* ---- parts ---- */
+
+/* Noise that is coarse enough to leave edges everywhere, as files that nst_jpeg_encode does not
+ * write: components 1 (grey), 3 or 4; h x v is the sampling of the first. */
+static struct nst_buf made(size_t h, size_t w, int components, int hs, int vs, int progressive,
+			   int restart, uint64_t seed)
+{
+	struct jpeg_compress_struct c;
+	struct jpeg_error_mgr report;
+	struct nst_buf b = {0};
+	struct nst_rng rng;
+	unsigned char *bytes = NULL;
+	unsigned long size = 0;
+	uint8_t *row = malloc(4 * w);
+	JSAMPROW rows[1] = {row};
+
+	assert_non_null(row);
+	nst_rng_init(&rng, seed, NST_RNG_TEST, 7, 0);
+	c.err = jpeg_std_error(&report);
+	jpeg_create_compress(&c);
+	jpeg_mem_dest(&c, &bytes, &size);
+	c.image_width = (JDIMENSION)w;
+	c.image_height = (JDIMENSION)h;
+	c.input_components = components;
+	c.in_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
+	jpeg_set_defaults(&c);
+	jpeg_set_quality(&c, 80, TRUE);
+	c.comp_info[0].h_samp_factor = hs;
+	c.comp_info[0].v_samp_factor = vs;
+	c.restart_interval = (unsigned)restart;
+	if (progressive)
+		jpeg_simple_progression(&c);
+	jpeg_start_compress(&c, TRUE);
+	for (size_t y = 0; y < h; y++) {
+		for (size_t i = 0; i < (size_t)components * w; i++)
+			row[i] = (uint8_t)(y * 3 + i + nst_rng_below(&rng, 90));
+		jpeg_write_scanlines(&c, rows, 1);
+	}
+	jpeg_finish_compress(&c);
+	jpeg_destroy_compress(&c);
+	assert_int_equal(nst_buf_append(&b, bytes, size, &err), 0);
+	free(bytes);
+	free(row);
+	return b;
+}
+
+/* One of the kinds of files there are, of some size; *usual is set for those of which parts are
+ * left out. */
+static struct nst_buf any_file(int i, struct nst_rng *rng, size_t most, int *usual)
+{
+	static const int sampling[][2] = {{1, 1}, {2, 1}, {2, 2}, {1, 2}, {4, 1}};
+	const int *s = sampling[i % 5];
+	size_t h = 1 + nst_rng_below(rng, (uint32_t)most), w = 1 + nst_rng_below(rng, (uint32_t)most);
+	int kind = i / 5 % 6, components = kind == 4 ? 1 : kind == 5 ? 4 : 3;
+
+	*usual = kind != 3 && kind != 5;
+	return made(h, w, components, s[0], s[1], kind == 3, kind == 2 ? 3 : 0, (uint64_t)i);
+}
+
+static struct nst_box any_part(struct nst_rng *rng, size_t h, size_t w)
+{
+	uint32_t y = nst_rng_below(rng, (uint32_t)h), x = nst_rng_below(rng, (uint32_t)w);
+
+	return (struct nst_box){(float)x, (float)y,
+				(float)(x + 1 + nst_rng_below(rng, (uint32_t)w - x)),
+				(float)(y + 1 + nst_rng_below(rng, (uint32_t)h - y))};
+}
+
+/* Decode into pixels that were filled before, to see what is left alone. */
+static int decode_part(const struct nst_buf *b, double reduce, const struct nst_box *part,
+		       struct nst_pixels *out)
+{
+	struct nst_jpeg_info info;
+
+	assert_int_equal(nst_pixels_shape(out, 700, 700, &err), 0);
+	memset(out->data, 0xa5, 3 * 700 * 700);
+	return nst_jpeg_decode_part(codec, b->data, b->len, reduce, part, &info, out, &err);
+}
+
+/* Pixels of a side that are asked for, and one around them. */
+static void stretch(float lo, float hi, double scale, size_t side, size_t *begin, size_t *end)
+{
+	double first = floor((double)lo * scale) - 1, last = ceil((double)hi * scale) + 1;
+
+	*begin = first > 0 ? (size_t)first : 0;
+	*end = last < (double)side ? (size_t)last : side;
+}
+
+/* To the byte, with a pixel around it, and most of the rest is left out. */
+static void a_part_is_what_the_whole_has_there(void **state)
+{
+	struct nst_pixels whole = {0}, some = {0};
+	size_t left = 0, outside = 0;
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 5, NST_RNG_TEST, 8, 0);
+	for (int i = 0; i < 360; i++) {
+		int usual;
+		struct nst_buf b = any_file(i, &rng, i % 7 ? 150 : 600, &usual);
+		double reduce = i % 4 ? 0 : 1 << nst_rng_below(&rng, 4);
+		struct nst_jpeg_info info;
+
+		assert_int_equal(nst_jpeg_decode(codec, b.data, b.len, reduce, &info, &whole, &err),
+				 0);
+		for (int k = 0; k < 4; k++) {
+			struct nst_box part = any_part(&rng, info.height, info.width);
+			size_t y0, y1, x0, x1;
+
+			assert_int_equal(decode_part(&b, reduce, &part, &some), 0);
+			assert_int_equal(some.h, whole.h);
+			assert_int_equal(some.w, whole.w);
+			stretch(part.y0, part.y1, (double)whole.h / info.height, whole.h, &y0, &y1);
+			stretch(part.x0, part.x1, (double)whole.w / info.width, whole.w, &x0, &x1);
+			for (size_t y = y0; y < y1; y++)
+				assert_memory_equal(some.data + 3 * (y * whole.w + x0),
+						    whole.data + 3 * (y * whole.w + x0),
+						    3 * (x1 - x0));
+			for (size_t p = 0; usual && reduce < 2 && p < whole.h * whole.w; p++)
+				left += !memcmp(some.data + 3 * p, "\xa5\xa5\xa5", 3);
+			if (usual && reduce < 2)
+				outside += whole.h * whole.w - (y1 - y0) * (x1 - x0);
+		}
+		nst_buf_release(&b);
+	}
+	assert_true(left > outside / 2);
+	nst_pixels_release(&whole);
+	nst_pixels_release(&some);
+}
+
+/* Views made of the part that they ask for are the same as those made of everything. */
+static void views_do_not_see_what_is_left_out(void **state)
+{
+	static uint8_t want[3 * 90 * 90], got[3 * 90 * 90];
+	struct nst_decoder *d = nst_decoder_new(&err);
+	struct nst_pixels whole = {0}, some = {0};
+	struct nst_augmenter work = {0};
+	struct nst_rng rng;
+
+	(void)state;
+	assert_non_null(d);
+	nst_rng_init(&rng, 6, NST_RNG_TEST, 9, 0);
+	for (int i = 0; i < 240; i++) {
+		int usual, orientation = i % 11 ? 1 : 6;
+		struct nst_buf b = any_file(i, &rng, 600, &usual);
+		struct nst_jpeg_info info;
+		struct nst_augment a;
+
+		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
+		nst_augment_init(&a, 1 + nst_rng_below(&rng, 90));
+		a.view = i % 5 ? NST_VIEW_RESIZED : NST_VIEW_PLAIN;
+		a.filter = (enum nst_filter)(i % 4);
+		a.area[0] = 0.01;
+		for (int k = 0; k < 4; k++) {
+			size_t h = orientation == 1 ? info.height : info.width;
+			size_t w = orientation == 1 ? info.width : info.height;
+			struct nst_view view;
+			struct nst_box part;
+			double reduce;
+
+			nst_augment_draw(&a, &rng, h, w, &view);
+			reduce = nst_augment_reduce(&a, &view);
+			part = nst_augment_part(&a, &view);
+			assert_int_equal(nst_decode(d, 1, b.data, b.len, info.height, info.width, 3,
+						    orientation, reduce, &whole, &err), 0);
+			assert_int_equal(nst_augment_apply(&a, &rng, &view, &work, &whole, want,
+							   &err), 0);
+			assert_int_equal(nst_pixels_shape(&some, 700, 700, &err), 0);
+			memset(some.data, 0xa5, 3 * 700 * 700);
+			assert_int_equal(nst_decode_part(d, 1, b.data, b.len, info.height, info.width,
+							 3, orientation, reduce, &part, &some, &err),
+					 0);
+			assert_int_equal(nst_augment_apply(&a, &rng, &view, &work, &some, got, &err),
+					 0);
+			assert_memory_equal(got, want, 3 * a.size * a.size);
+		}
+		nst_buf_release(&b);
+	}
+	nst_augmenter_release(&work);
+	nst_pixels_release(&whole);
+	nst_pixels_release(&some);
+	nst_decoder_free(d);
+}
+
+/* Data that are missing below and beside a part, or were changed anywhere: it is an error exactly
+ * where the whole picture is one. */
+static void damage_is_found_outside_the_part(void **state)
+{
+	const struct nst_box corner = {0, 0, 20, 20};
+	struct nst_pixels out = {0};
+	struct nst_rng rng;
+	int refused = 0;
+
+	(void)state;
+	nst_rng_init(&rng, 7, NST_RNG_TEST, 10, 0);
+	for (int i = 0; i < 400; i++) {
+		int usual, rc;
+		struct nst_buf b = any_file(i, &rng, 200, &usual);
+		struct nst_jpeg_info info;
+		struct nst_box part;
+
+		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
+		part = i % 3 ? any_part(&rng, info.height, info.width) : corner;
+		if (i % 2) {
+			for (uint32_t flips = 1 + nst_rng_below(&rng, 3); flips; flips--)
+				b.data[nst_rng_below(&rng, (uint32_t)b.len)] =
+					(uint8_t)nst_rng_u32(&rng);
+		} else {
+			b.len -= nst_rng_below(&rng, (uint32_t)b.len / 8);
+			if (i % 4)
+				memcpy(b.data + b.len - 2, "\xff\xd9", 2);
+		}
+		nst_jpeg_limit(codec, 400 * 400);
+		rc = decode_tight(b.data, b.len, &out);
+		assert_int_equal(decode_part(&b, 0, &part, &out), rc);
+		refused += rc != 0;
+		nst_buf_release(&b);
+	}
+	assert_in_range(refused, 100, 390);
+	nst_jpeg_limit(codec, 0);
+	nst_pixels_release(&out);
+}
+
 /* Whatever is flipped: 0 or a code. */
 static void flipped_bytes_do_no_harm(void **state)
 {
@@ -642,6 +870,9 @@ int main(void)
 		cmocka_unit_test(stated_sizes_are_checked_first),
 		cmocka_unit_test(bytes_that_are_no_picture),
 		cmocka_unit_test(scans_are_counted_before_they_cost),
+		cmocka_unit_test(a_part_is_what_the_whole_has_there),
+		cmocka_unit_test(views_do_not_see_what_is_left_out),
+		cmocka_unit_test(damage_is_found_outside_the_part),
 		cmocka_unit_test(flipped_bytes_do_no_harm),
 		cmocka_unit_test(no_picture_depends_on_the_one_before),
 		cmocka_unit_test(encoding_refuses_nonsense),

@@ -289,6 +289,218 @@ static void cutout_stays_inside(void **state)
 	}
 }
 
+/* ---- any size, any argument: one pixel at a time, in the arithmetic of ops.h ---- */
+
+/* Where pixel (x,y) of a mapped picture comes from; 0 = from outside. */
+static int twin_place(const double m[6], enum nst_ops_flavour fl, size_t h, size_t w, long x,
+		      long y, long *sx, long *sy)
+{
+	if (fl == NST_OPS_TF) {
+		*sx = lroundf((float)m[0] * (float)x + (float)m[1] * (float)y + (float)m[2]);
+		*sy = lroundf((float)m[3] * (float)x + (float)m[4] * (float)y + (float)m[5]);
+	} else {
+		long f[6];
+
+		for (int i = 0; i < 6; i++)
+			f[i] = lrint(floor((i % 3 < 2 ? m[i] : m[i] + m[i - 2] * 0.5 + m[i - 1] * 0.5) *
+					   65536 + 0.5));
+		*sx = (f[0] * x + f[1] * y + f[2]) >> 16;
+		*sy = (f[3] * x + f[4] * y + f[5]) >> 16;
+	}
+	return *sx >= 0 && *sx < (long)w && *sy >= 0 && *sy < (long)h;
+}
+
+static void twin_map(const double m[6], enum nst_ops_flavour fl, const uint8_t *from, size_t h,
+		     size_t w, uint8_t *to)
+{
+	for (size_t y = 0; y < h; y++)
+		for (size_t x = 0; x < w; x++, to += 3) {
+			long sx, sy;
+
+			if (twin_place(m, fl, h, w, (long)x, (long)y, &sx, &sy))
+				memcpy(to, from + 3 * (sy * (long)w + sx), 3);
+			else
+				memset(to, 128, 3);
+		}
+}
+
+static void twin_rotate(double degrees, enum nst_ops_flavour fl, const uint8_t *from, size_t h,
+			size_t w, uint8_t *to)
+{
+	double a = degrees * (M_PI / 180), c = cos(a), s = sin(a);
+	double mx = ((double)w - (fl == NST_OPS_TF)) / 2, my = ((double)h - (fl == NST_OPS_TF)) / 2;
+	double m[6] = {c, -s, mx - c * mx + s * my, s, c, my - s * mx - c * my};
+
+	twin_map(m, fl, from, h, w, to);
+}
+
+static void twin_autocontrast(const uint8_t *from, size_t n, uint8_t *to)
+{
+	for (size_t c = 0; c < 3; c++) {
+		int lo = 255, hi = 0;
+
+		for (size_t i = c; i < 3 * n; i += 3) {
+			lo = from[i] < lo ? from[i] : lo;
+			hi = from[i] > hi ? from[i] : hi;
+		}
+		for (size_t i = c; i < 3 * n; i += 3) {
+			float scale = hi > lo ? 255.0f / (float)(hi - lo) : 1, v;
+
+			v = (float)from[i] * scale + -(float)(hi > lo ? lo : 0) * scale;
+			to[i] = (uint8_t)fminf(fmaxf(v, 0), 255);
+		}
+	}
+}
+
+static void twin_equalize(const uint8_t *from, size_t n, uint8_t *to)
+{
+	for (size_t c = 0; c < 3; c++) {
+		size_t count[256] = {0}, below = 0, last = 255, step;
+
+		for (size_t i = c; i < 3 * n; i += 3)
+			count[from[i]]++;
+		while (!count[last])
+			last--;
+		step = (n - count[last]) / 255;
+		for (size_t v = 0; v < 256; below += count[v++])
+			for (size_t i = c; i < 3 * n; i += 3)
+				if (from[i] == v) {
+					size_t t = step ? (below + step / 2) / step : v;
+
+					to[i] = t < 255 ? (uint8_t)t : 255;
+				}
+	}
+}
+
+static uint8_t twin_gray_exactly(const uint8_t *p, enum nst_ops_flavour fl)
+{
+	if (fl == NST_OPS_PIL)
+		return (uint8_t)twin_gray(p, fl);
+	return (uint8_t)((0.2989f * (float)p[0] + 0.5870f * (float)p[1] + 0.1140f * (float)p[2]) *
+			 (255.5f / 255));
+}
+
+static uint8_t twin_smooth(const uint8_t *p, size_t w, size_t i, enum nst_ops_flavour fl)
+{
+	int sum = 4 * p[i] + (fl == NST_OPS_PIL ? 6 : 0);
+
+	for (int dy = -1; dy <= 1; dy++)
+		for (int dx = -1; dx <= 1; dx++)
+			sum += p[(long)i + 3 * (dy * (long)w + dx)];
+	return (uint8_t)(sum / 13);
+}
+
+/* The blends. */
+static void twin_blends(enum nst_ra_op op, double f, enum nst_ops_flavour fl, const uint8_t *from,
+			size_t h, size_t w, uint8_t *to)
+{
+	double sum = 0;
+	int level = h * w / 256 > 255 ? 255 : (int)(h * w / 256);
+
+	for (size_t i = 0; i < 3 * h * w; i += 3)
+		sum += twin_gray(from + i, NST_OPS_PIL);
+	if (fl == NST_OPS_PIL)
+		level = (int)(sum / (double)(h * w) + 0.5);
+	for (size_t i = 0; i < 3 * h * w; i++) {
+		size_t y = i / 3 / w, x = i / 3 % w;
+		int inner = y > 0 && x > 0 && y + 1 < h && x + 1 < w;
+
+		if (op == NST_RA_COLOR)
+			to[i] = twin_blend(twin_gray_exactly(from + i / 3 * 3, fl), from[i], f);
+		else if (op == NST_RA_SHARPNESS)
+			to[i] = inner ? twin_blend(twin_smooth(from, w, i, fl), from[i], f) : from[i];
+		else
+			to[i] = twin_blend(op == NST_RA_CONTRAST ? level : 0, from[i], f);
+	}
+}
+
+/* Both ways, with argument s. */
+static void both(enum nst_ra_op op, double s, enum nst_ops_flavour fl, size_t h, size_t w,
+		 const uint8_t *from, uint8_t *fast, uint8_t *plain, uint8_t *room)
+{
+	memcpy(fast, from, 3 * h * w);
+	memcpy(plain, from, 3 * h * w);
+	switch (op) {
+	case NST_RA_AUTOCONTRAST:
+		nst_op_autocontrast(fast, h, w);
+		twin_autocontrast(from, h * w, plain);
+		break;
+	case NST_RA_EQUALIZE:
+		nst_op_equalize(fast, h, w);
+		twin_equalize(from, h * w, plain);
+		break;
+	case NST_RA_ROTATE:
+		nst_op_rotate(fast, h, w, 100 * s, fl, room);
+		twin_rotate(100 * s, fl, from, h, w, plain);
+		break;
+	case NST_RA_COLOR:
+		nst_op_color(fast, h, w, s, fl);
+		twin_blends(op, s, fl, from, h, w, plain);
+		break;
+	case NST_RA_CONTRAST:
+		nst_op_contrast(fast, h, w, s, fl);
+		twin_blends(op, s, fl, from, h, w, plain);
+		break;
+	case NST_RA_BRIGHTNESS:
+		nst_op_brightness(fast, h, w, s);
+		twin_blends(op, s, fl, from, h, w, plain);
+		break;
+	case NST_RA_SHARPNESS:
+		nst_op_sharpness(fast, h, w, s, fl, room);
+		twin_blends(op, s, fl, from, h, w, plain);
+		break;
+	case NST_RA_SHEAR_X:
+		nst_op_shear_x(fast, h, w, s, fl, room);
+		twin_map((double[]){1, s, 0, 0, 1, 0}, fl, from, h, w, plain);
+		break;
+	case NST_RA_SHEAR_Y:
+		nst_op_shear_y(fast, h, w, s, fl, room);
+		twin_map((double[]){1, 0, 0, s, 1, 0}, fl, from, h, w, plain);
+		break;
+	case NST_RA_TRANSLATE_X:
+		nst_op_translate_x(fast, h, w, 50 * s, fl, room);
+		twin_map((double[]){1, 0, 50 * s, 0, 1, 0}, fl, from, h, w, plain);
+		break;
+	case NST_RA_TRANSLATE_Y:
+		nst_op_translate_y(fast, h, w, 50 * s, fl, room);
+		twin_map((double[]){1, 0, 0, 0, 1, 50 * s}, fl, from, h, w, plain);
+		break;
+	default: /* pointwise_twins has them */
+		break;
+	}
+}
+
+/* Sizes below and above what is worked on at a time, strengths small, whole, halves and large. */
+static void any_size_and_strength(void **state)
+{
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 3, NST_RNG_TEST, 6, 0);
+	for (int i = 0; i < 400; i++) {
+		size_t h = 1 + nst_rng_below(&rng, 40), w = 1 + nst_rng_below(&rng, i % 3 ? 60 : 600);
+		double s = i % 5 == 0 ? 0.5 * nst_rng_below(&rng, 9) : nst_rng_uniform(&rng, 0, 4);
+		size_t n = 3 * h * w;
+		uint8_t *from = malloc(n), *fast = malloc(n), *plain = malloc(n), *room = malloc(n);
+
+		assert_true(from && fast && plain && room);
+		for (size_t k = 0; k < n; k++)
+			from[k] = (uint8_t)(20 * (k % 3) + nst_rng_below(&rng, i % 2 ? 216 : 90));
+		for (int op = 0; op < NST_RA_OPS; op++)
+			for (int fl = NST_OPS_TF; fl <= NST_OPS_PIL; fl++) {
+				int minus = op >= NST_RA_SHEAR_X || op == NST_RA_ROTATE ? i & 4 : 0;
+
+				both((enum nst_ra_op)op, minus ? -s : s, (enum nst_ops_flavour)fl, h,
+				     w, from, fast, plain, room);
+				assert_memory_equal(fast, plain, n);
+			}
+		free(from);
+		free(fast);
+		free(plain);
+		free(room);
+	}
+}
+
 /* One pixel wide or high: nothing to smooth, shear or turn, and nothing outside to read. */
 static void tiny_pictures_pass(void **state)
 {
@@ -500,6 +712,7 @@ int main(void)
 		cmocka_unit_test(shear_measures_from_the_flavours_origin),
 		cmocka_unit_test(rotation_turns_counter_clockwise),
 		cmocka_unit_test(cutout_stays_inside),
+		cmocka_unit_test(any_size_and_strength),
 		cmocka_unit_test(tiny_pictures_pass),
 		cmocka_unit_test(tf_strengths_are_the_published_ones),
 		cmocka_unit_test(mono_grows_and_stops),

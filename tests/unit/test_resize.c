@@ -133,6 +133,89 @@ static void agrees_with_the_twin(void **state)
 	}
 }
 
+/* twin_kernel() as it is rounded there: the last bit can decide about a weight. */
+static double exact_kernel(enum nst_filter f, double x)
+{
+	double a = fabs(x), pi = M_PI * x, third = M_PI * (x / 3);
+
+	if (f == NST_BOX)
+		return x > -0.5 && x <= 0.5 ? 1 : 0;
+	if (f == NST_BILINEAR)
+		return a < 1 ? 1 - a : 0;
+	if (f == NST_BICUBIC)
+		return a < 1   ? ((-0.5 + 2) * a - (-0.5 + 3)) * a * a + 1
+		       : a < 2 ? (((a - 5) * a + 8) * a - 4) * -0.5
+			       : 0;
+	if (x == 0)
+		return 1;
+	return x >= -3 && x < 3 ? sin(pi) / pi * (sin(third) / third) : 0;
+}
+
+/* One pass over one line of 3-byte pixels, `step` bytes apart, in the arithmetic of resize.h:
+ * weights of 22 fractional bits, one rounding. */
+static void exact_line(enum nst_filter f, const uint8_t *in, size_t n, size_t step, double from,
+		       double to, uint8_t *out, size_t m, size_t out_step)
+{
+	static const double support[] = {0.5, 1, 2, 3};
+	double scale = (to - from) / (double)m, wide = scale > 1 ? scale : 1;
+
+	for (size_t i = 0; i < m; i++) {
+		double centre = from + ((double)i + 0.5) * scale, total = 0, weight[1024];
+		double lo = trunc(centre - support[f] * wide + 0.5);
+		double hi = trunc(centre + support[f] * wide + 0.5);
+		size_t first = lo < 0 ? 0 : (size_t)lo, end = hi > (double)n ? n : (size_t)hi;
+
+		for (size_t x = first; x < end; x++)
+			total += weight[x] = exact_kernel(f, ((double)x - centre + 0.5) * (1 / wide));
+		for (size_t c = 0; c < 3; c++) {
+			int64_t sum = 1 << 21;
+
+			for (size_t x = first; x < end; x++) {
+				double v = weight[x] / total;
+
+				sum += in[x * step + c] *
+				       (int64_t)((v < 0 ? -0.5 : 0.5) + v * (1 << 22));
+			}
+			sum >>= 22;
+			out[i * out_step + c] = sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
+		}
+	}
+}
+
+/* Sizes around what is worked on at a time: rows, and bytes of a line. */
+static void agrees_exactly_with_plain_loops(void **state)
+{
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 2, NST_RNG_TEST, 1, 0);
+	for (int i = 0; i < 240; i++) {
+		enum nst_filter f = (enum nst_filter)(i % 4);
+		size_t h = 1 + nst_rng_below(&rng, 150), w = 1 + nst_rng_below(&rng, i % 3 ? 60 : 400);
+		size_t oh = 1 + nst_rng_below(&rng, 90), ow = 1 + nst_rng_below(&rng, 90);
+		uint32_t x = nst_rng_below(&rng, (uint32_t)w), y = nst_rng_below(&rng, (uint32_t)h);
+		struct nst_box b = {(float)x, (float)y,
+				    (float)(x + 1 + nst_rng_below(&rng, (uint32_t)w - x)),
+				    (float)(y + 1 + nst_rng_below(&rng, (uint32_t)h - y))};
+		uint8_t *src = noise(3 * h * w, (uint64_t)i), *half = malloc(3 * h * ow);
+		uint8_t *got = malloc(3 * oh * ow), *want = malloc(3 * oh * ow);
+
+		assert_true(half && got && want);
+		assert_int_equal(nst_resize(&resizer, src, h, w, &b, f, got, oh, ow, &err), 0);
+		for (size_t r = 0; r < h; r++)
+			exact_line(f, src + 3 * w * r, w, 3, (double)b.x0, (double)b.x1,
+				   half + 3 * ow * r, ow, 3);
+		for (size_t c = 0; c < ow; c++)
+			exact_line(f, half + 3 * c, h, 3 * ow, (double)b.y0, (double)b.y1,
+				   want + 3 * c, oh, 3 * ow);
+		assert_memory_equal(got, want, 3 * oh * ow);
+		free(src);
+		free(half);
+		free(got);
+		free(want);
+	}
+}
+
 static void same_size_is_a_copy(void **state)
 {
 	uint8_t *src = noise(3 * 20 * 30, 3), *dst = malloc(3 * 20 * 30);
@@ -366,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_with_the_twin),
+		cmocka_unit_test(agrees_exactly_with_plain_loops),
 		cmocka_unit_test(same_size_is_a_copy),
 		cmocka_unit_test(a_whole_box_of_its_size_is_a_crop),
 		cmocka_unit_test(nonsense_is_refused),
