@@ -69,6 +69,7 @@ simd.avx512 := x86_64
 simd.neon   := aarch64
 flags.avx2   := -O3 -mavx2 -mfma
 flags.avx512 := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+flags.bf16   := $(flags.avx512) -mavx512bf16
 flags.neon   := -O3
 flags.plain  := -O3
 
@@ -97,7 +98,7 @@ libs       = $(foreach p,libturbojpeg libjpeg openblas libzstd libarchive jansso
 
 # Objects of different compilers and flags never mix: their directory is named after the flags.
 # -Werror is not among them, it changes no code.
-SETUP := $(CC) $(MACHINE) $(BASE) $(CPPFLAGS) $(CFLAGS) $(SAN) $(flags.avx2) $(flags.avx512)
+SETUP := $(CC) $(MACHINE) $(BASE) $(CPPFLAGS) $(CFLAGS) $(SAN) $(flags.avx2) $(flags.bf16)
 comma := ,
 B     := $(BUILD)$(if $(SANITIZE),/san-$(subst $(comma),-,$(SANITIZE)))
 O     := $(B)/obj-$(firstword $(shell printf '%s' '$(subst ','\'',$(SETUP))' | cksum))
@@ -165,6 +166,7 @@ $(O)/tests/peers/%.o:        EXTRA = $(hdf5.c)
 $(O)/tests/fuzz/%.o:         EXTRA = $(hdf5.c)
 $(O)/libcore/nn/kernels/%_avx2.o:   EXTRA = $(flags.avx2)
 $(O)/libcore/nn/kernels/%_avx512.o: EXTRA = $(flags.avx512)
+$(O)/libcore/nn/kernels/bf16_avx512.o: EXTRA = $(flags.bf16)
 $(O)/libcore/nn/kernels/%_neon.o:   EXTRA = $(flags.neon)
 $(O)/libcore/nn/kernels/plain.o:    EXTRA = $(flags.plain)
 

@@ -225,7 +225,7 @@ int main(int argc, char **argv)
 	if (f.models.n &&
 	    (nst_pool_new((unsigned)f.common.threads, &pool, &err) < 0 ||
 	     nst_labeler_new(&e.labeler, f.models.word, f.models.n, (enum nst_weights)f.weights,
-			     f.temperature, pool, &err) < 0))
+			     f.temperature, NST_FLOAT32, pool, &err) < 0))
 		nst_die(&err);
 	nst_progress_start(&progress, "evaluating", "images", 0);
 	e.ctx = &progress;

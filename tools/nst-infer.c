@@ -25,6 +25,7 @@ struct infer {
 	int64_t topk;     /* SOFT, HARD or k */
 	int form;         /* SOFT or HARD, when there is no --topk */
 	int precision;    /* index into `precisions` */
+	int arithmetic;   /* enum nst_arithmetic */
 	int weights;      /* enum nst_weights */
 	int carry;        /* enum nst_carry or CARRY_AUTO */
 	int compress;     /* enum nst_compress */
@@ -44,6 +45,7 @@ struct infer {
 };
 
 static const char *const precisions[] = {"f16", "f32", NULL};
+static const char *const arithmetics[] = {"float32", "bfloat16", NULL};
 static const char *const compressions[] = {"none", "gzip", "zstd", NULL};
 
 /* Label the rows of one table and append them to the image under construction. */
@@ -61,15 +63,10 @@ static int label_rows(struct infer *f, const struct nst_dataset *ds, float *p, s
 			return err->code;
 		for (size_t i = 0; i < n; i++) {
 			const float *row = p + i * classes;
-			int32_t class = (int32_t)nst_argmax(row, classes);
-			struct nst_datum d;
 
-			nst_dataset_get(ds, first + i, &d);
-			d.sample.label = d.label;
-			if (nst_predbuf_add(&f->made, &d.sample, class, row[class], 1, err) < 0 ||
-			    nst_softbuf_put(&f->made.soft, row, err) < 0)
+			if (nst_predbuf_label(&f->made, ds, first + i, row, classes, err) < 0)
 				return err->code;
-			f->confidence_sum += row[class];
+			f->confidence_sum += row[nst_argmax(row, classes)];
 		}
 		f->done += n;
 		nst_progress_at(&f->progress, f->done);
@@ -185,6 +182,8 @@ int main(int argc, char **argv)
 			       "divide the logits by T: above 1 softens"),
 		NST_OPT_ENUM(0, "precision", "TYPE", &f.precision, precisions,
 			     "type of the stored probabilities"),
+		NST_OPT_ENUM(0, "arithmetic", "TYPE", &f.arithmetic, arithmetics,
+			     "type of the factors in the products of matrices"),
 		NST_OPT_SET(0, "raw-weights", &f.weights, NST_WEIGHTS_RAW,
 			    "use the weights themselves, not their moving average"),
 		NST_OPT_SET(0, "embed", &f.carry, NST_EMBED,
@@ -221,7 +220,7 @@ int main(int argc, char **argv)
 		f.topk = SOFT;
 	if (!inputs || nst_pool_new((unsigned)f.common.threads, &pool, &err) < 0 ||
 	    nst_labeler_new(&f.labeler, f.models.word, f.models.n, (enum nst_weights)f.weights,
-			    f.temperature, pool, &err) < 0 ||
+			    f.temperature, (enum nst_arithmetic)f.arithmetic, pool, &err) < 0 ||
 	    nst_run_refuse_input(f.profile_path, inputs, out.ninputs, &err) < 0 ||
 	    nst_profiling_start(f.profile_path, nst_now, pool, &f.profile, &err) < 0 ||
 	    nst_labeler_profile(f.labeler, f.profile, &err) < 0 ||

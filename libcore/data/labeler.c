@@ -8,7 +8,6 @@
 
 #include "libcore/data/labeler.h"
 #include "libcore/data/loader.h"
-#include "libcore/nn/infer.h"
 #include "libcore/select/target.h"
 #include "libcore/util/mem.h"
 
@@ -23,6 +22,7 @@ struct nst_labeler {
 	struct member *member;
 	size_t members;
 	struct nst_pool *pool;
+	enum nst_arithmetic arithmetic;
 	double temperature;
 	struct nst_profile *profile;
 	const struct nst_dataset *ds;
@@ -72,7 +72,7 @@ static int open_member(struct nst_labeler *l, struct member *m, const char *path
 		return NST_ENOMEM;
 	r = nst_modelfile_weights(&m->file, weights, params, err);
 	if (r == 0)
-		r = nst_infer_new(m->file.net, params, l->pool, &m->infer, err);
+		r = nst_infer_new(m->file.net, params, l->arithmetic, l->pool, &m->infer, err);
 	free(params);
 	if (r < 0)
 		return nst_err_prefix(err, "%s", name_of(m));
@@ -83,14 +83,15 @@ static int open_member(struct nst_labeler *l, struct member *m, const char *path
 }
 
 int nst_labeler_new(struct nst_labeler **out, const char *const *paths, size_t n,
-		    enum nst_weights weights, double temperature, struct nst_pool *pool,
-		    struct nst_err *err)
+		    enum nst_weights weights, double temperature, enum nst_arithmetic arithmetic,
+		    struct nst_pool *pool, struct nst_err *err)
 {
 	struct nst_labeler *l = nst_zalloc(1, sizeof(*l), err);
 
 	if (!l)
 		return NST_ENOMEM;
 	l->pool = pool;
+	l->arithmetic = arithmetic;
 	l->temperature = temperature;
 	l->member = nst_zalloc(n, sizeof(*l->member), err);
 	if (!l->member)

@@ -11,6 +11,7 @@
 #include "libcore/data/classes.h"
 #include "libcore/data/dataset.h"
 #include "libcore/data/modelfile.h"
+#include "libcore/nn/infer.h"
 #include "libcore/nn/profile.h"
 #include "libcore/par/pool.h"
 
@@ -19,8 +20,8 @@ struct nst_labeler;
 /* Read the models.  Their class tables must hold the same names; the order is that of the first.
  * pool must outlive the labeler. */
 int nst_labeler_new(struct nst_labeler **l, const char *const *paths, size_t n,
-		    enum nst_weights weights, double temperature, struct nst_pool *pool,
-		    struct nst_err *err) NST_MUST_CHECK;
+		    enum nst_weights weights, double temperature, enum nst_arithmetic arithmetic,
+		    struct nst_pool *pool, struct nst_err *err) NST_MUST_CHECK;
 void nst_labeler_free(struct nst_labeler *l);
 
 /* Count time to this profile, which must outlive l: operations are those of the first model.  Call it

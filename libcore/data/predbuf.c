@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "libcore/data/predbuf.h"
+#include "libcore/select/target.h"
 
 int nst_predbuf_add(struct nst_predbuf *b, const struct nst_sample *s, int32_t argmax,
 		    float confidence, uint32_t copies, struct nst_err *err)
@@ -12,6 +13,19 @@ int nst_predbuf_add(struct nst_predbuf *b, const struct nst_sample *s, int32_t a
 	    nst_buf_append(&b->copies, &copies, sizeof(copies), err) < 0)
 		return err->code;
 	return 0;
+}
+
+int nst_predbuf_label(struct nst_predbuf *b, const struct nst_dataset *ds, uint64_t row,
+		      const float *p, size_t classes, struct nst_err *err)
+{
+	size_t class = nst_argmax(p, classes);
+	struct nst_datum d;
+
+	nst_dataset_get(ds, row, &d);
+	d.sample.label = d.label;
+	if (nst_predbuf_add(b, &d.sample, (int32_t)class, p[class], 1, err) < 0)
+		return err->code;
+	return nst_softbuf_put(&b->soft, p, err);
 }
 
 int nst_predbuf_build(struct nst_predbuf *b, enum nst_kind kind, const struct nst_classes *classes,

@@ -6,6 +6,7 @@
 
 #include "formats/prediction.h"
 #include "libcore/data/classes.h"
+#include "libcore/data/dataset.h"
 #include "libcore/data/softbuf.h"
 #include "libcore/util/mem.h"
 
@@ -19,6 +20,10 @@ struct nst_predbuf {
 /* Append a row; its image, if embedded, is borrowed until the put. */
 int nst_predbuf_add(struct nst_predbuf *b, const struct nst_sample *s, int32_t argmax,
 		    float confidence, uint32_t copies, struct nst_err *err) NST_MUST_CHECK;
+
+/* Append row `row` of a table as a model sees it, p (classes), and its target to soft. */
+int nst_predbuf_label(struct nst_predbuf *b, const struct nst_dataset *ds, uint64_t row,
+		      const float *p, size_t classes, struct nst_err *err) NST_MUST_CHECK;
 
 /* Build a prediction, or a selection, of the rows. */
 int nst_predbuf_build(struct nst_predbuf *b, enum nst_kind kind, const struct nst_classes *classes,

@@ -397,8 +397,8 @@ static int validate(struct nst_training *t, struct nst_epoch *e, struct nst_err 
 	if (r == 0)
 		r = nst_metrics_init(&m, t->net->classes, err);
 	if (r == 0)
-		r = nst_infer_new(t->net, params ? params : nst_trainer_params(t->trainer), t->o.pool,
-				  &infer, err);
+		r = nst_infer_new(t->net, params ? params : nst_trainer_params(t->trainer),
+				  NST_FLOAT32, t->o.pool, &infer, err);
 	if (r == 0)
 		r = validate_rows(t, loader, infer, &m, err);
 	if (r == 0) {

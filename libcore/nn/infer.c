@@ -48,6 +48,7 @@ struct failure {
 struct nst_infer {
 	const struct nst_net *net;
 	const struct nst_kernels *k;
+	enum nst_arithmetic arithmetic;
 	struct nst_pool *pool;
 	struct nst_profile *profile;
 	size_t nsteps, nphases;
@@ -130,10 +131,38 @@ static size_t take(size_t *end, size_t floats)
 	return at;
 }
 
+/* Is this convolution a product of bfloat16? */
+static int is_rounded(const struct nst_infer *inf, const struct nst_conv *geo)
+{
+	return inf->arithmetic == NST_BFLOAT16 && nst_conv_pointwise(geo);
+}
+
+static size_t conv_floats(const struct nst_infer *inf, const struct nst_conv *geo)
+{
+	return is_rounded(inf, geo) ? nst_bf16_pack_size(inf->k, geo->cin, geo->cout) :
+				      inf->k->conv_pack_size(geo);
+}
+
+static void conv_fill(const struct nst_infer *inf, const struct nst_conv *geo, const float *w,
+		      float *packed)
+{
+	if (is_rounded(inf, geo))
+		nst_bf16_pack(inf->k, geo->cin, geo->cout, w, geo->cout, packed);
+	else
+		inf->k->conv_pack(geo, w, packed);
+}
+
+/* The dense layer is a convolution of maps of one pixel. */
+static struct nst_conv dense_geo(const struct nst_net *net, const struct nst_op *o)
+{
+	return (struct nst_conv){ 1, 1, 1, net->tensor[o->in].c, 1, 1, net->classes, 1, 1, 0, 0 };
+}
+
 static size_t weights_reserve(struct nst_infer *inf)
 {
 	const struct nst_net *net = inf->net;
 	const struct nst_kernels *k = inf->k;
+	struct nst_conv geo;
 	size_t end = 0;
 
 	for (size_t i = 0; i < inf->nsteps; i++) {
@@ -143,7 +172,7 @@ static size_t weights_reserve(struct nst_infer *inf)
 
 		switch (o->kind) {
 		case NST_OP_CONV:
-			s->weight = take(&end, k->conv_pack_size(&o->geo));
+			s->weight = take(&end, conv_floats(inf, &o->geo));
 			s->bias = take(&end, o->geo.cout);
 			break;
 		case NST_OP_DW:
@@ -165,7 +194,8 @@ static size_t weights_reserve(struct nst_infer *inf)
 			s->bias = take(&end, c);
 			break;
 		case NST_OP_DENSE:
-			s->weight = take(&end, k->pack_size(c, net->classes));
+			geo = dense_geo(net, o);
+			s->weight = take(&end, conv_floats(inf, &geo));
 			s->bias = take(&end, net->classes);
 			break;
 		case NST_OP_SHORTCUT:
@@ -229,20 +259,29 @@ static void conv_prepare(struct nst_infer *inf, const struct step *s, const floa
 	for (size_t i = 0; i < p->count; i++)
 		folded[i] = w[i] * scale[i % c];
 	if (s->op->kind == NST_OP_CONV)
-		inf->k->conv_pack(&s->op->geo, folded, inf->data + s->weight);
+		conv_fill(inf, &s->op->geo, folded, inf->data + s->weight);
 	else
 		memcpy(inf->data + s->weight, folded, p->count * sizeof(float));
 	if (s->residual != NST_NONE)
 		fill_identity(c, inf->data + s->weight2, inf->data + s->bias2);
 }
 
+/* A dense layer, or one of the two of squeeze-and-excitation. */
 static void dense_prepare(struct nst_infer *inf, const struct nst_op *o, int which,
 			  const float *params, size_t weight, size_t bias)
 {
-	const struct nst_param *w = &inf->net->param[o->param[which]];
+	const struct nst_param *p = &inf->net->param[o->param[which]];
 	const struct nst_param *b = &inf->net->param[o->param[which + 1]];
+	const float *w = params + p->offset;
+	float *packed = inf->data + weight;
 
-	inf->k->pack(w->shape[0], w->shape[1], params + w->offset, w->shape[1], inf->data + weight);
+	if (o->kind == NST_OP_DENSE) {
+		struct nst_conv geo = dense_geo(inf->net, o);
+
+		conv_fill(inf, &geo, w, packed);
+	} else {
+		inf->k->pack(p->shape[0], p->shape[1], w, p->shape[1], packed);
+	}
 	memcpy(inf->data + bias, params + b->offset, b->count * sizeof(float));
 }
 
@@ -308,7 +347,7 @@ static size_t group_of(const struct nst_infer *inf, const struct step *s)
 {
 	const struct nst_tensor *tensor = inf->net->tensor;
 	size_t floats = floats_of(&tensor[s->op->in]) + floats_of(&tensor[s->out]);
-	size_t weights = s->op->kind == NST_OP_CONV ? inf->k->conv_pack_size(&s->op->geo) : 0;
+	size_t weights = s->op->kind == NST_OP_CONV ? conv_floats(inf, &s->op->geo) : 0;
 	size_t budget = max_size(GROUP_BYTES / sizeof(float), weights / 2), group = 1;
 
 	if (s->residual != NST_NONE)
@@ -404,17 +443,23 @@ static int arena_plan(struct nst_infer *inf, struct nst_err *err)
 	return r;
 }
 
+static size_t conv_scratch(const struct nst_infer *inf, const struct nst_conv *geo)
+{
+	return is_rounded(inf, geo) ? nst_bf16_scratch(inf->k, geo->cin) :
+				      inf->k->conv_scratch(geo);
+}
+
 static void scratch_plan(struct nst_infer *inf)
 {
 	for (size_t i = 0; i < inf->nsteps; i++) {
 		const struct nst_op *o = inf->step[i].op;
 		size_t group = inf->phase[phase_of(inf, i)].group;
-		struct nst_conv geo = o->geo;
+		struct nst_conv geo = o->kind == NST_OP_DENSE ? dense_geo(inf->net, o) : o->geo;
 
 		geo.n = group;
-		if (o->kind == NST_OP_CONV)
+		if (o->kind == NST_OP_CONV || o->kind == NST_OP_DENSE)
 			inf->kernel_scratch =
-				max_size(inf->kernel_scratch, inf->k->conv_scratch(&geo));
+				max_size(inf->kernel_scratch, conv_scratch(inf, &geo));
 		else if (o->kind == NST_OP_DW)
 			inf->kernel_scratch =
 				max_size(inf->kernel_scratch, inf->k->dw_scratch(&geo));
@@ -469,8 +514,8 @@ static int prepare(struct nst_infer *inf, const float *params, struct nst_err *e
 	return r ? r : memory_plan(inf, err);
 }
 
-int nst_infer_new(const struct nst_net *net, const float *params, struct nst_pool *pool,
-		  struct nst_infer **out, struct nst_err *err)
+int nst_infer_new(const struct nst_net *net, const float *params, enum nst_arithmetic arithmetic,
+		  struct nst_pool *pool, struct nst_infer **out, struct nst_err *err)
 {
 	struct nst_infer *inf = nst_zalloc(1, sizeof(*inf), err);
 	int r;
@@ -479,6 +524,7 @@ int nst_infer_new(const struct nst_net *net, const float *params, struct nst_poo
 	if (!inf)
 		return err->code;
 	inf->net = net;
+	inf->arithmetic = arithmetic;
 	inf->pool = pool;
 	r = prepare(inf, params, err);
 	if (r) {
@@ -527,6 +573,17 @@ static void se_run(const struct nst_infer *inf, const struct step *s, size_t n, 
 	inf->k->scale_channels(n, t->h * t->w, c, x, factor, y);
 }
 
+static void conv_run(const struct nst_infer *inf, const struct nst_conv *geo, const float *x,
+		     const float *weight, const float *bias, enum nst_act act, float *y,
+		     float *scratch)
+{
+	if (is_rounded(inf, geo))
+		nst_bf16_gemm(inf->k, geo->n * geo->h * geo->w, geo->cout, geo->cin, x, geo->cin,
+			      weight, bias, act, y, geo->cout, scratch);
+	else
+		inf->k->conv_forward(geo, x, weight, bias, act, y, scratch);
+}
+
 /* Tensor t of image `at` of a task. */
 static float *tensor_at(const struct nst_infer *inf, float *memory, size_t t, size_t at)
 {
@@ -547,12 +604,13 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t a
 	float *scratch = memory + inf->arena, *small = scratch + inf->kernel_scratch;
 	struct nst_bn norm = { n, out->h * out->w, out->c, s->act, NULL };
 	enum nst_act act = residual ? NST_ACT_NONE : s->act;
-	struct nst_conv geo = o->geo;
+	struct nst_conv geo = o->kind == NST_OP_DENSE ? dense_geo(inf->net, o) : o->geo;
 
 	geo.n = n;
 	switch (o->kind) {
 	case NST_OP_CONV:
-		inf->k->conv_forward(&geo, x, weight, bias, act, y, scratch);
+	case NST_OP_DENSE:
+		conv_run(inf, &geo, x, weight, bias, act, y, scratch);
 		break;
 	case NST_OP_DW:
 		inf->k->dw_forward(&geo, x, weight, bias, act, y, scratch);
@@ -572,10 +630,6 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t a
 		break;
 	case NST_OP_POOL:
 		inf->k->mean_pool(n, in->h * in->w, in->c, x, y);
-		break;
-	case NST_OP_DENSE:
-		inf->k->gemm(n, inf->net->classes, in->c, x, in->c, 1, weight, bias, NST_ACT_NONE,
-			     0, y, inf->net->classes);
 		break;
 	}
 	if (residual)

@@ -12,12 +12,17 @@
  * threads-1), several workers at once, each row once.  Returns 0 or a code with the sentence. */
 typedef int (*nst_load_fn)(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err);
 
+/* What matrix products multiply: bfloat16 rounds the operands of pointwise convolutions and of the
+ * dense layer (kernels.h), sums and all the rest stay float32. */
+enum nst_arithmetic { NST_FLOAT32, NST_BFLOAT16 };
+
 struct nst_infer;
 
 /* Prepare: folds and packs `params` (flat vector; not kept).  net and pool must outlive the result.
  * Returns 0, NST_ENOMEM or NST_EINVAL (NST_SIMD names a table this machine cannot run). */
-int nst_infer_new(const struct nst_net *net, const float *params, struct nst_pool *pool,
-		  struct nst_infer **out, struct nst_err *err) NST_MUST_CHECK;
+int nst_infer_new(const struct nst_net *net, const float *params, enum nst_arithmetic arithmetic,
+		  struct nst_pool *pool, struct nst_infer **out,
+		  struct nst_err *err) NST_MUST_CHECK;
 
 /* Count the time of operations to this profile, which must outlive inf, or no longer (NULL).  Returns
  * 0 or NST_ENOMEM. */

@@ -95,7 +95,7 @@ static void run(const struct nst_net *net, size_t rows, const char *dir)
 	transfer(dir, "images", 0, images, rows * source.floats);
 	source.images = images;
 	check(nst_pool_new(0, &pool, &err), &err);
-	check(nst_infer_new(net, params, pool, &inf, &err), &err);
+	check(nst_infer_new(net, params, NST_FLOAT32, pool, &inf, &err), &err);
 	check(nst_infer_run(inf, rows, load, &source, logits, &err), &err);
 	transfer(dir, "infer", 1, logits, rows * net->classes);
 

@@ -42,7 +42,7 @@ static void infer_all(const struct nst_net *net, const float *params, const floa
 	struct nst_err err = { 0 };
 
 	assert_int_equal(nst_pool_new(threads, &pool, &err), 0);
-	assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), 0);
+	assert_int_equal(nst_infer_new(net, params, NST_FLOAT32, pool, &inf, &err), 0);
 	for (; source.first < ROWS; source.first += batch) {
 		size_t n = ROWS - source.first < batch ? ROWS - source.first : batch;
 
@@ -164,7 +164,7 @@ static void test_unknown_table_is_an_error(void **state)
 	(void)state;
 	assert_int_equal(nst_pool_new(1, &pool, &err), 0);
 	setenv("NST_SIMD", "abacus", 1);
-	assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), NST_EINVAL);
+	assert_int_equal(nst_infer_new(net, params, NST_FLOAT32, pool, &inf, &err), NST_EINVAL);
 	assert_non_null(strstr(err.msg, "NST_SIMD"));
 	assert_null(inf);
 	if (was)
@@ -192,7 +192,7 @@ static void test_first_failing_row_is_named(void **state)
 		struct nst_infer *inf;
 
 		assert_int_equal(nst_pool_new(threads, &pool, &err), 0);
-		assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), 0);
+		assert_int_equal(nst_infer_new(net, params, NST_FLOAT32, pool, &inf, &err), 0);
 		for (int again = 0; again < 5; again++) {
 			assert_int_equal(nst_infer_run(inf, ROWS, load_row, &source, logits, &err),
 					 NST_EFORMAT);

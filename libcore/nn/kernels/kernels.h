@@ -31,6 +31,13 @@ struct nst_conv {
 	size_t k, stride, pad_top, pad_left;
 };
 
+/* Is it one matrix product, (n*h*w, cin) by (cin, cout)? */
+static inline int nst_conv_pointwise(const struct nst_conv *s)
+{
+	return s->k == 1 && s->stride == 1 && s->pad_top == 0 && s->pad_left == 0 &&
+	       s->ho == s->h && s->wo == s->w;
+}
+
 /* Batch normalisation with what follows it, over rows = n*pixels of c channels:
  *   u = z * scale[c] + shift[c];  v = u (+ path_scale[image] applied, + residual);  y = act(v)
  * where scale = gamma/sqrt(var+eps), shift = beta - mean*scale.  Order: u, times path factor, plus
@@ -145,6 +152,20 @@ struct nst_kernels {
 	/* e += (1-decay)*(w-e) */
 	void (*ema)(size_t count, const float *w, float decay, float *e);
 };
+
+/* Products of bfloat16 for a table: c (m,n) = act(a (m,k) * b (k,n) + bias), where a and b are rounded
+ * to bfloat16 (to nearest, ties to even; subnormals to 0) and a term is added to the float32 sum by
+ * one fused multiply-add, in the order 1 0 3 2 5 4 ..., from zero.  That is what the instruction of
+ * AVX512_BF16 does, which the widest table uses where the CPU has it; elsewhere the float32 product
+ * does it with rounded terms.  So results are the same, but for sums below 2^-126, which the instruction
+ * flushes to 0.  a has rows of lda consecutive floats.  Sizes are in floats. */
+size_t nst_bf16_pack_size(const struct nst_kernels *t, size_t k, size_t n);
+void nst_bf16_pack(const struct nst_kernels *t, size_t k, size_t n, const float *b, size_t ldb,
+		   float *packed);
+size_t nst_bf16_scratch(const struct nst_kernels *t, size_t k);
+void nst_bf16_gemm(const struct nst_kernels *t, size_t m, size_t n, size_t k, const float *a,
+		   size_t lda, const float *packed, const float *bias, enum nst_act act, float *c,
+		   size_t ldc, float *scratch);
 
 /* exp(x) in float, the same polynomial on every table: off by at most 3 ulp and |x| * 2.8e-9. */
 float nst_expf(float x);
