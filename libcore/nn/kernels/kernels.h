@@ -146,7 +146,8 @@ struct nst_kernels {
 	void (*ema)(size_t count, const float *w, float decay, float *e);
 };
 
-/* exp(x) in float, the same polynomial on every table: off by at most 3 ulp and |x| * 2.8e-9. */
+/* e^x in float as every table has it for its activations: off by at most 3 ulp and |x| * 2.8e-9.
+ * Beyond -87 and 87 it is what it is there. */
 float nst_expf(float x);
 
 /* The table for this machine, or the one NST_SIMD names.  NULL when NST_SIMD names one that is not
