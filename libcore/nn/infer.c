@@ -22,6 +22,7 @@ enum {
 	GROUP_BYTES = 768 << 10, /* activations of a group */
 	GROUP_MOST = 32,         /* images in a group, a power of two */
 	PHASES = 6,              /* groups of 1, 2, 4 ... GROUP_MOST */
+	BAND_BYTES = 448 << 10,  /* lines between a convolution and the depthwise one behind it */
 };
 
 /* Steps up to `end`, done for `group` images together: a power of two, more than the phase before. */
@@ -37,6 +38,11 @@ struct step {
 	size_t weight,
 		bias; /* offsets in data: packed weights and bias; of a norm scale and shift */
 	size_t weight2, bias2; /* of squeeze-and-excitation */
+	/* A pointwise convolution whose output, too large for the cache, goes nowhere but into the
+	 * depthwise convolution behind it is `banded`: that one has it done, some lines at a time,
+	 * as it needs them for `lines` lines of its own. */
+	int banded;
+	size_t lines; /* 0: all at once, from the tensor */
 };
 
 /* The first failure of a worker. */
@@ -57,7 +63,7 @@ struct nst_infer {
 	float *data;    /* folded and packed weights */
 	size_t *offset; /* in the arena, by tensor ... */
 	size_t *held;   /* ... which holds so many images, those of the last group that reads it */
-	size_t arena, kernel_scratch, small_scratch;
+	size_t arena, kernel_scratch, small_scratch, band;
 	float **memory;          /* of each worker */
 	struct failure *failure; /* of each worker */
 	/* Of the run under way. */
@@ -120,6 +126,52 @@ static void steps_list(struct nst_infer *inf)
 		s->act = o->act;
 		s->residual = o->residual;
 		s->out = o->out;
+	}
+}
+
+/* The tensor a step starts from. */
+static size_t input_of(const struct step *s)
+{
+	return s->lines ? (s - 1)->op->in : s->op->in;
+}
+
+/* How many times the net reads tensor t. */
+static int readers(const struct nst_net *net, size_t t)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < net->nops; i++)
+		n += (net->op[i].in == t) + (net->op[i].residual == t);
+	return n;
+}
+
+/* The lines that `lines` lines of output read. */
+static size_t lines_read(const struct nst_conv *geo, size_t lines)
+{
+	return (lines - 1) * geo->stride + geo->k;
+}
+
+static void bands_plan(struct nst_infer *inf)
+{
+	for (size_t i = 0; i + 1 < inf->nsteps; i++) {
+		struct step *s = &inf->step[i], *next = &inf->step[i + 1];
+		const struct nst_conv *geo = &next->op->geo;
+		size_t line;
+
+		if (s->op->kind != NST_OP_CONV || s->op->geo.k != 1 || s->op->geo.stride != 1 ||
+		    s->residual != NST_NONE || next->op->kind != NST_OP_DW ||
+		    next->op->in != s->out || next->residual != NST_NONE ||
+		    readers(inf->net, s->out) != 1)
+			continue;
+		line = geo->w * geo->cin;
+		if (geo->h * line * sizeof(float) <= BAND_BYTES)
+			continue;
+		s->banded = 1;
+		next->lines = 1;
+		while (next->lines < geo->ho &&
+		       lines_read(geo, next->lines + 1) * line * sizeof(float) <= BAND_BYTES)
+			next->lines++;
+		inf->band = max_size(inf->band, lines_read(geo, next->lines) * line);
 	}
 }
 
@@ -346,7 +398,7 @@ static void touch(struct nst_span *s, size_t time)
 static size_t group_of(const struct nst_infer *inf, const struct step *s)
 {
 	const struct nst_tensor *tensor = inf->net->tensor;
-	size_t floats = floats_of(&tensor[s->op->in]) + floats_of(&tensor[s->out]);
+	size_t floats = floats_of(&tensor[input_of(s)]) + floats_of(&tensor[s->out]);
 	size_t weights = s->op->kind == NST_OP_CONV ? conv_floats(inf, &s->op->geo) : 0;
 	size_t budget = max_size(GROUP_BYTES / sizeof(float), weights / 2), group = 1;
 
@@ -375,6 +427,8 @@ static void phases_plan(struct nst_infer *inf)
 			const struct nst_tensor *u = &net->tensor[s->out];
 			size_t group = group_of(inf, s);
 
+			if (s->banded)
+				continue;
 			if (u->h * u->w != t->h * t->w)
 				break;
 			least = group < least ? group : least;
@@ -415,9 +469,9 @@ static int arena_plan(struct nst_infer *inf, struct nst_err *err)
 		span[t].first = SIZE_MAX;
 	for (size_t i = 0; i < inf->nsteps; i++) {
 		const struct step *s = &inf->step[i];
-		const size_t used[3] = { s->op->in, s->out, s->residual };
+		const size_t used[3] = { input_of(s), s->out, s->residual };
 
-		for (int j = 0; j < 3; j++) {
+		for (int j = 0; j < 3 && !s->banded; j++) {
 			if (used[j] == NST_NONE)
 				continue;
 			span[used[j]].size = 1;
@@ -482,7 +536,8 @@ static int memory_plan(struct nst_infer *inf, struct nst_err *err)
 	scratch_plan(inf);
 	for (unsigned w = 0; w < threads; w++) {
 		inf->memory[w] = nst_alloc_aligned(
-			inf->arena + inf->kernel_scratch + inf->small_scratch, sizeof(float), err);
+			inf->arena + inf->kernel_scratch + inf->small_scratch + inf->band,
+			sizeof(float), err);
 		if (!inf->memory[w])
 			return err->code;
 	}
@@ -507,6 +562,7 @@ static int prepare(struct nst_infer *inf, const float *params, struct nst_err *e
 		return err->code;
 	inf->held = inf->offset + net->ntensors;
 	steps_list(inf);
+	bands_plan(inf);
 	inf->data = nst_alloc_aligned(weights_reserve(inf), sizeof(float), err);
 	if (!inf->data)
 		return err->code;
@@ -590,6 +646,40 @@ static float *tensor_at(const struct nst_infer *inf, float *memory, size_t t, si
 	return memory + inf->offset[t] + at % inf->held[t] * floats_of(&inf->net->tensor[t]);
 }
 
+/* A banded convolution with the depthwise one behind it, for one image. */
+static void bands_run(const struct nst_infer *inf, const struct step *dw, const float *x, float *y,
+		      float *band, float *scratch)
+{
+	const struct step *conv = dw - 1;
+	const struct nst_conv *whole = &dw->op->geo;
+	size_t line = whole->w * whole->cin, first = 0, end = 0; /* lines in the band */
+
+	for (size_t o = 0; o < whole->ho; o += dw->lines) {
+		struct nst_conv part = conv->op->geo, geo = *whole;
+		size_t from = o * whole->stride, to;
+
+		geo.ho = whole->ho - o < dw->lines ? whole->ho - o : dw->lines;
+		to = from + lines_read(whole, geo.ho);
+		geo.pad_top = from < whole->pad_top ? whole->pad_top - from : 0;
+		from = from < whole->pad_top ? 0 : from - whole->pad_top;
+		to = to - whole->pad_top < whole->h ? to - whole->pad_top : whole->h;
+		if (from < end)
+			memmove(band, band + (from - first) * line,
+				(end - from) * line * sizeof(*band));
+		else
+			end = from;
+		first = from;
+		part.n = geo.n = 1;
+		part.h = part.ho = to - end;
+		geo.h = to - from;
+		conv_run(inf, &part, x + end * part.w * part.cin, inf->data + conv->weight,
+			 inf->data + conv->bias, conv->act, band + (end - first) * line, scratch);
+		inf->k->dw_forward(&geo, band, inf->data + dw->weight, inf->data + dw->bias,
+				   dw->act, y + o * geo.wo * geo.cout, NULL);
+		end = to;
+	}
+}
+
 /* A step for the images [at, at+n) of a task. */
 static void step_run(const struct nst_infer *inf, const struct step *s, size_t at, size_t n,
 		     float *memory)
@@ -597,7 +687,7 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t a
 	const struct nst_op *o = s->op;
 	const struct nst_tensor *in = &inf->net->tensor[o->in], *out = &inf->net->tensor[s->out];
 	const float *weight = inf->data + s->weight, *bias = inf->data + s->bias;
-	const float *x = tensor_at(inf, memory, o->in, at);
+	const float *x = tensor_at(inf, memory, input_of(s), at);
 	const float *residual =
 		s->residual == NST_NONE ? NULL : tensor_at(inf, memory, s->residual, at);
 	float *y = tensor_at(inf, memory, s->out, at);
@@ -613,7 +703,12 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t a
 		conv_run(inf, &geo, x, weight, bias, act, y, scratch);
 		break;
 	case NST_OP_DW:
-		inf->k->dw_forward(&geo, x, weight, bias, act, y, scratch);
+		for (size_t i = 0; s->lines && i < n; i++)
+			bands_run(inf, s, tensor_at(inf, memory, input_of(s), at + i),
+				  tensor_at(inf, memory, s->out, at + i),
+				  small + inf->small_scratch, scratch);
+		if (!s->lines)
+			inf->k->dw_forward(&geo, x, weight, bias, act, y, scratch);
 		break;
 	case NST_OP_BN:
 	case NST_OP_ADD:
@@ -681,7 +776,8 @@ static int phase_run(const struct task *task, size_t p, size_t at, size_t n)
 	}
 	since = nst_profile_now(inf->profile);
 	for (size_t i = p ? inf->phase[p - 1].end : 0; i < inf->phase[p].end; i++) {
-		step_run(inf, &inf->step[i], at, n, task->memory);
+		if (!inf->step[i].banded)
+			step_run(inf, &inf->step[i], at, n, task->memory);
 		since = nst_profile_add_op(inf->profile, task->worker, NST_PHASE_FORWARD, inf->net,
 					   (size_t)(inf->step[i].op - inf->net->op), n, since);
 	}

@@ -2,6 +2,7 @@
  * table. */
 #include "tests/unit/nn_twin.h"
 
+#include "libcore/nn/grain.h"
 #include "libcore/nn/infer.h"
 
 enum { ROWS = 23, CLASSES = 7 };
@@ -122,6 +123,52 @@ static void test_batch_and_threads_do_not_show_in_real_nets(void **state)
 	check_invariance(listed_net("wrn-10-1", 16), 24);
 }
 
+/* Maps too large for the cache are made some lines at a time: the logits are those of a grain, which
+ * knows nothing of that, with running statistics. */
+static void check_large_maps(const char *name, size_t size)
+{
+	enum { FEW = 3 };
+	struct nst_net *net = listed_net(name, size);
+	float *params = random_params(net, 41), *images = random_images(net, FEW, 41);
+	float got[FEW * CLASSES];
+	const struct nst_kernels *k = nst_kernels_get(&(const char *){ NULL });
+	struct source source = source_of(net, images);
+	struct nst_grain_plan *plan;
+	struct nst_grain *grain;
+	struct nst_infer *inf;
+	struct nst_pack *pack;
+	struct nst_pool *pool;
+	struct nst_err err = { 0 };
+
+	assert_int_equal(nst_pool_new(2, &pool, &err), 0);
+	assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), 0);
+	assert_int_equal(nst_infer_run(inf, FEW, load_row, &source, got, &err), 0);
+	assert_int_equal(nst_pack_new(net, k, &pack, &err), 0);
+	nst_pack_fill(pack, params, pool);
+	assert_int_equal(nst_grain_plan_new(net, k, FEW, 0, SIZE_MAX, &plan, &err), 0);
+	assert_int_equal(nst_grain_new(plan, &grain, &err), 0);
+	memcpy(nst_grain_input(grain), images, FEW * source.floats * sizeof(*images));
+	nst_grain_forward(grain, FEW, params, pack);
+	for (size_t j = 0; j < FEW * CLASSES; j++)
+		assert_true(fabsf(got[j] - nst_grain_logits(grain)[j]) <= 1e-4f * (1 + fabsf(got[j])));
+	nst_grain_free(grain);
+	nst_grain_plan_free(plan);
+	nst_pack_free(pack);
+	nst_infer_free(inf);
+	nst_pool_free(pool);
+	nst_net_free(net);
+	free(images);
+	free(params);
+}
+
+static void test_large_maps(void **state)
+{
+	(void)state;
+	check_large_maps("efficientnet-b0", 101);
+	check_large_maps("efficientnet-b0", 200);
+	check_large_maps("resnet18", 64);
+}
+
 /* All tables of kernels give the same bits: pseudo labels do not depend on the machine. */
 static void test_vector_width_does_not_show(void **state)
 {
@@ -215,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_batch_and_threads_do_not_show),
 		cmocka_unit_test(test_batch_and_threads_do_not_show_in_real_nets),
 		cmocka_unit_test(test_vector_width_does_not_show),
+		cmocka_unit_test(test_large_maps),
 		cmocka_unit_test(test_unknown_table_is_an_error),
 		cmocka_unit_test(test_first_failing_row_is_named),
 	};

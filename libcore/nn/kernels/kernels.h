@@ -167,7 +167,8 @@ void nst_bf16_gemm(const struct nst_kernels *t, size_t m, size_t n, size_t k, co
 		   size_t lda, const float *packed, const float *bias, enum nst_act act, float *c,
 		   size_t ldc, float *scratch);
 
-/* exp(x) in float, the same polynomial on every table: off by at most 3 ulp and |x| * 2.8e-9. */
+/* e^x in float as every table has it for its activations: off by at most 3 ulp and |x| * 2.8e-9.
+ * Beyond -87 and 87 it is what it is there. */
 float nst_expf(float x);
 
 /* The table for this machine, or the one NST_SIMD names.  NULL when NST_SIMD names one that is not

@@ -5,30 +5,20 @@
  * gathered, an element at a time, in double.  Filters are used as they lie in memory, packing is a
  * copy.  Taps outside the image are left out. */
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "libcore/nn/kernels/tables.h"
 
 /* ---- exp and the activations ---------------------------------------------------------------- */
 
-static float power_of_two(int n) /* -126 <= n <= 127 */
-{
-	unsigned bits = (unsigned)(n + 127) << 23;
-	float f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
 float nst_expf(float x)
 {
 	float shifted, n, r, p;
-	int k;
+	uint32_t bits, exponent;
 
-	if (x != x)
-		return x;
-	x = NST_EXP_MIN > x ? NST_EXP_MIN : x;
-	x = NST_EXP_MAX < x ? NST_EXP_MAX : x;
+	x = -NST_EXP_MOST > x ? -NST_EXP_MOST : x;
+	x = NST_EXP_MOST < x ? NST_EXP_MOST : x;
 	shifted = fmaf(x, NST_EXP_LOG2E, NST_EXP_ROUND);
 	n = shifted - NST_EXP_ROUND;
 	r = fmaf(n, -NST_EXP_LN2, x);
@@ -37,10 +27,13 @@ float nst_expf(float x)
 	p = fmaf(p, r, NST_EXP_C2);
 	p = fmaf(p, r, 1.0f);
 	p = fmaf(p, r, 1.0f);
-	/* 2^n in two factors, since n reaches beyond the exponents: the first product is exact, the
-	 * second rounds once where the result is subnormal. */
-	k = (int)n;
-	return p * power_of_two(k - k / 2) * power_of_two(k / 2);
+	if (p != p)
+		return p;
+	memcpy(&bits, &p, sizeof(bits));
+	memcpy(&exponent, &shifted, sizeof(exponent));
+	bits += exponent << 23;
+	memcpy(&p, &bits, sizeof(p));
+	return p;
 }
 
 static float sigmoid(float x)
@@ -55,7 +48,7 @@ static float activate(enum nst_act act, float x)
 	case NST_ACT_RELU:
 		return 0.0f > x ? 0.0f : x;
 	case NST_ACT_SWISH:
-		return x / (1.0f + nst_expf(-x));
+		return (-NST_EXP_MOST > x ? -NST_EXP_MOST : x) / (1.0f + nst_expf(-x));
 	case NST_ACT_SIGMOID:
 		return sigmoid(x);
 	default:

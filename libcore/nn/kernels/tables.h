@@ -16,10 +16,9 @@ extern const struct nst_kernels nst_kernels_neon;
  * an ulp).  LN2, the float next to ln 2, is 1.9e-9 too large, which a fused r = x - n * LN2 lets
  * grow to 2.4e-7 of the result where n is 127 and to nothing where an activation is not yet flat: a
  * second term of ln 2 and a sixth power would cost every activation of every net 13 % of its time.
- * Below EXP_MIN the result is 0, above EXP_MAX infinity.  Adding ROUND to a small number leaves the
- * nearest whole number in the low bits of the sum. */
-#define NST_EXP_MIN   -104.0f
-#define NST_EXP_MAX   89.0f
+ * x must be between -EXP_MOST and EXP_MOST, where 2^n can be added to the exponent.  Adding ROUND to
+ * a small number leaves the nearest whole number in the low bits of the sum. */
+#define NST_EXP_MOST  87.0f
 #define NST_EXP_LOG2E 0x1.715476p+0f
 #define NST_EXP_ROUND 0x1.8p+23f
 #define NST_EXP_LN2   0x1.62e430p-1f

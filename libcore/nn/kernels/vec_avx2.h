@@ -7,7 +7,7 @@
  *   v_load_n, v_store_n        the first n floats only, 1 <= n <= LANES; others are 0 or untouched
  *   v_greater(a,b)             a > b ? a : b, so b where one is NaN; v_less likewise
  *   v_where_positive(x,then)   x > 0 ? then : 0
- *   v_scale2(x,n)              x * 2^n for whole n, rounded once */
+ *   v_times_power2(x,n)        x * 2^m, m being the low bits of n; all numbers normal */
 #ifndef NST_NN_KERNELS_VEC_H
 #define NST_NN_KERNELS_VEC_H
 
@@ -63,18 +63,11 @@ static inline V v_where_positive(V x, V then)
 	return _mm256_and_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ), then);
 }
 
-static inline V v_power2(__m256i n)
+static inline V v_times_power2(V x, V n)
 {
-	__m256i biased = _mm256_add_epi32(n, _mm256_set1_epi32(127));
+	__m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(n), 23);
 
-	return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
-}
-
-static inline V v_scale2(V x, V n)
-{
-	__m256i k = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(k, 1);
-
-	return _mm256_mul_ps(_mm256_mul_ps(x, v_power2(_mm256_sub_epi32(k, half))), v_power2(half));
+	return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
 }
 
 #endif

@@ -48,7 +48,11 @@ static inline V v_where_positive(V x, V then)
 	return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), then);
 }
 
-/* One rounding, as the two exact-then-rounded products of the others. */
-static inline V v_scale2(V x, V n) { return _mm512_scalef_ps(x, n); }
+static inline V v_times_power2(V x, V n)
+{
+	__m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(n), 23);
+
+	return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), exponent));
+}
 
 #endif

@@ -60,16 +60,11 @@ static inline V v_where_positive(V x, V then)
 	return vbslq_f32(vcgtq_f32(x, v_zero()), then, v_zero());
 }
 
-static inline V v_power2(int32x4_t n)
+static inline V v_times_power2(V x, V n)
 {
-	return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23));
-}
+	int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(n), 23);
 
-static inline V v_scale2(V x, V n)
-{
-	int32x4_t k = vcvtq_s32_f32(n), half = vshrq_n_s32(k, 1);
-
-	return vmulq_f32(vmulq_f32(x, v_power2(vsubq_s32(k, half))), v_power2(half));
+	return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x), exponent));
 }
 
 #endif
