@@ -365,6 +365,138 @@ static void test_gemm_blocks(void **state)
 		check_product(&cases[i]);
 }
 
+/* ---- matrix product of bfloat16 ------------------------------------------------------------- */
+
+static float flushed(float x)
+{
+	return fabsf(x) < 0x1p-126f ? copysignf(0.0f, x) : x;
+}
+
+/* The nearest float of 8 significant bits, even at ties: the twin of a rounding by bits. */
+static float rounded(float x)
+{
+	int e;
+	float m = frexpf(flushed(x), &e); /* rintf rounds ties to even */
+
+	return isfinite(x) ? ldexpf(rintf(ldexpf(m, 8)), e - 8) : x;
+}
+
+/* An element as the instruction's description has it. */
+static float bf16_sum(size_t k, const float *a, const float *b, size_t ldb)
+{
+	float sum = 0.0f;
+
+	for (size_t p = 0; p < k; p += 2) {
+		if (p + 1 < k)
+			sum = flushed(fmaf(rounded(a[p + 1]), rounded(b[(p + 1) * ldb]), sum));
+		sum = flushed(fmaf(rounded(a[p]), rounded(b[p * ldb]), sum));
+	}
+	return sum;
+}
+
+/* c of a table, whose columns beyond n stay what they are, NaN. */
+static float *bf16_product(const struct nst_kernels *t, const struct product *p, const float *a,
+			   size_t lda, const float *b, size_t ldb, const float *bias, size_t ldc)
+{
+	float *packed = blank(nst_bf16_pack_size(t, p->k, p->n));
+	float *c = blank((p->m - 1) * ldc + p->n);
+
+	nst_bf16_pack(t, p->k, p->n, b, ldb, packed);
+	nst_bf16_gemm(t, p->m, p->n, p->k, a, lda, packed, bias, p->act, c, ldc,
+		      blank(nst_bf16_scratch(t, p->k)));
+	return c;
+}
+
+static void check_bf16(const struct product *p)
+{
+	const size_t lda = p->k + 1, ldb = p->n + 3, ldc = p->n + 1;
+	float *a = random_block((p->m - 1) * lda + p->k);
+	float *b = random_block((p->k - 1) * ldb + p->n);
+	float *bias = p->bias ? random_block(p->n) : NULL;
+	float *want = blank((p->m - 1) * ldc + p->n);
+
+	for (size_t i = 0; i < p->m; i++) {
+		for (size_t j = 0; j < p->n; j++)
+			want[i * ldc + j] = bf16_sum(p->k, a + i * lda, b + j, ldb) +
+					    (bias ? bias[j] : 0.0f);
+		PLAIN->act_forward(p->n, p->act, want + i * ldc, want + i * ldc);
+	}
+	for (size_t t = 0; t < ntables; t++) {
+		snprintf(what, sizeof(what), "bf16 %zux%zux%zu%s act %d %s", p->m, p->n, p->k,
+			 bias ? " bias" : "", p->act, tables[t]->name);
+		same_bits(bf16_product(tables[t], p, a, lda, b, ldb, bias, ldc), want,
+			  (p->m - 1) * ldc + p->n);
+	}
+	drop_all();
+}
+
+static void test_bf16(void **state)
+{
+	static const size_t sizes[] = {1, 2, 3, 5, 8, 13, 16, 17, 24, 31, 32, 33, 48, 50, 65, 130};
+	/* Beyond a block of rows and of terms. */
+	static const struct product large[] = {
+		{.m = 1100, .n = 17, .k = 9, .bias = 1, .act = NST_ACT_SWISH},
+		{.m = 30, .n = 49, .k = 1152, .bias = 1},
+		{.m = 27, .n = 40, .k = 5379, .bias = 1, .act = NST_ACT_RELU},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 400; i++) {
+		struct product p = {
+			.m = sizes[nst_rng_below(&rng, COUNT(sizes))],
+			.n = sizes[nst_rng_below(&rng, COUNT(sizes))],
+			.k = sizes[nst_rng_below(&rng, COUNT(sizes))],
+			.bias = (int)nst_rng_below(&rng, 2),
+			.act = acts[nst_rng_below(&rng, COUNT(acts))],
+		};
+
+		check_bf16(&p);
+	}
+	for (size_t i = 0; i < COUNT(large); i++)
+		check_bf16(&large[i]);
+}
+
+/* Ties, overflow to infinity, subnormals, infinities, NaN; each times 1. */
+static void test_bf16_rounding(void **state)
+{
+	static const uint32_t in[] = {0x3f808000, 0x3f818000, 0x3f808001, 0x3f80ffff, 0x7f7fffff,
+				      0x807fffff, 0x00800000, 0xff800000, 0x7f800001, 0xffc00000};
+	static const uint32_t out[] = {0x3f800000, 0x3f820000, 0x3f810000, 0x3f810000, 0x7f800000,
+				       0, 0x00800000, 0xff800000, 0x7fc00000, 0x7fc00000};
+	const struct product p = {.m = COUNT(in), .n = 1, .k = 1};
+	const float one = 1.0f;
+	float a[COUNT(in)];
+
+	(void)state;
+	memcpy(a, in, sizeof(a));
+	for (size_t t = 0; t < ntables; t++) {
+		float *c = bf16_product(tables[t], &p, a, 1, &one, 1, NULL, 1);
+
+		for (size_t i = 0; i < COUNT(in); i++) {
+			float want = from_bits(out[i]);
+
+			assert_true(isnan(want) ? isnan(c[i]) : c[i] == want);
+		}
+	}
+}
+
+/* A NaN among the factors is a NaN in every sum that has it, and in no other. */
+static void test_bf16_nan(void **state)
+{
+	const struct product p = {.m = 15, .n = 21, .k = 7, .act = NST_ACT_RELU};
+	float *a = random_block(p.m * p.k), *b = random_block(p.k * p.n);
+
+	(void)state;
+	a[4 * p.k + 6] = NAN;
+	b[3 * p.n + 20] = NAN;
+	for (size_t t = 0; t < ntables; t++) {
+		float *c = bf16_product(tables[t], &p, a, p.k, b, p.n, NULL, p.n);
+
+		for (size_t i = 0; i < p.m * p.n; i++)
+			assert_int_equal(!!isnan(c[i]), i / p.n == 4 || i % p.n == 20);
+	}
+}
+
 /* ---- convolutions --------------------------------------------------------------------------- */
 
 static size_t x_size(const struct nst_conv *s)

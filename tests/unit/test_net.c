@@ -35,7 +35,8 @@ static struct source source_of(const struct nst_net *net, const float *images)
 
 /* Logits of all rows, in runs of `batch` rows on `threads` threads. */
 static void infer_all(const struct nst_net *net, const float *params, const float *images,
-		      size_t batch, unsigned threads, float *logits)
+		      enum nst_arithmetic arithmetic, size_t batch, unsigned threads,
+		      float *logits)
 {
 	struct source source = source_of(net, images);
 	struct nst_pool *pool;
@@ -43,7 +44,7 @@ static void infer_all(const struct nst_net *net, const float *params, const floa
 	struct nst_err err = { 0 };
 
 	assert_int_equal(nst_pool_new(threads, &pool, &err), 0);
-	assert_int_equal(nst_infer_new(net, params, NST_FLOAT32, pool, &inf, &err), 0);
+	assert_int_equal(nst_infer_new(net, params, arithmetic, pool, &inf, &err), 0);
 	for (; source.first < ROWS; source.first += batch) {
 		size_t n = ROWS - source.first < batch ? ROWS - source.first : batch;
 
@@ -65,7 +66,7 @@ static void test_equals_the_twin(void **state)
 		float got[ROWS * CLASSES];
 
 		twin_forward(net, wide, ROWS, images, NULL, SIZE_MAX, want);
-		infer_all(net, params, images, ROWS, 2, got);
+		infer_all(net, params, images, NST_FLOAT32, ROWS, 2, got);
 		for (size_t j = 0; j < ROWS * CLASSES; j++)
 			if (!(fabs(got[j] - want[j]) <= 2e-5 * (1 + fabs(want[j]))))
 				fail_msg("%s: logit %zu is %g, should be %g", net->arch.name, j,
@@ -78,17 +79,17 @@ static void test_equals_the_twin(void **state)
 }
 
 /* The logits of an image are the same bits alone, in company, on one thread and on several. */
-static void check_invariance(struct nst_net *net, uint64_t seed)
+static void check_invariance(struct nst_net *net, enum nst_arithmetic arithmetic, uint64_t seed)
 {
 	static const size_t batches[] = { 1, 7, 8, ROWS };
 	float *params = random_params(net, seed), *images = random_images(net, ROWS, seed);
 	float want[ROWS * CLASSES], got[ROWS * CLASSES];
 
-	infer_all(net, params, images, 1, 1, want);
+	infer_all(net, params, images, arithmetic, 1, 1, want);
 	for (size_t b = 0; b < 4; b++) {
 		for (unsigned threads = 1; threads <= 3; threads++) {
 			memset(got, 0, sizeof(got));
-			infer_all(net, params, images, batches[b], threads, got);
+			infer_all(net, params, images, arithmetic, batches[b], threads, got);
 			assert_memory_equal(want, got, sizeof(want));
 		}
 	}
@@ -101,7 +102,7 @@ static void test_batch_and_threads_do_not_show(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < NTINY; i++)
-		check_invariance(tiny_net(i, CLASSES), 21);
+		check_invariance(tiny_net(i, CLASSES), NST_FLOAT32, 21);
 }
 
 static struct nst_net *listed_net(const char *name, size_t size)
@@ -118,9 +119,39 @@ static struct nst_net *listed_net(const char *name, size_t size)
 static void test_batch_and_threads_do_not_show_in_real_nets(void **state)
 {
 	(void)state;
-	check_invariance(listed_net("efficientnet-b0", 32), 22);
-	check_invariance(listed_net("resnet20", 16), 23);
-	check_invariance(listed_net("wrn-10-1", 16), 24);
+	check_invariance(listed_net("efficientnet-b0", 32), NST_FLOAT32, 22);
+	check_invariance(listed_net("resnet20", 16), NST_FLOAT32, 23);
+	check_invariance(listed_net("wrn-10-1", 16), NST_FLOAT32, 24);
+}
+
+static void test_batch_and_threads_do_not_show_in_bfloat16(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++)
+		check_invariance(tiny_net(i, CLASSES), NST_BFLOAT16, 25);
+	check_invariance(listed_net("efficientnet-b0", 32), NST_BFLOAT16, 26);
+	check_invariance(listed_net("resnet20", 16), NST_BFLOAT16, 27);
+}
+
+/* bfloat16 is near, and not the same. */
+static void test_bfloat16_is_near(void **state)
+{
+	struct nst_net *net = listed_net("efficientnet-b0", 32);
+	float *params = random_params(net, 28), *images = random_images(net, ROWS, 28);
+	float want[ROWS * CLASSES], got[ROWS * CLASSES];
+	double error = 0, size = 0;
+
+	(void)state;
+	infer_all(net, params, images, NST_FLOAT32, ROWS, 2, want);
+	infer_all(net, params, images, NST_BFLOAT16, ROWS, 2, got);
+	for (size_t i = 0; i < ROWS * CLASSES; i++) {
+		error += fabs((double)got[i] - want[i]);
+		size += fabs((double)want[i]);
+	}
+	assert_true(error > 0 && error < 0.05 * size);
+	nst_net_free(net);
+	free(images);
+	free(params);
 }
 
 /* Maps too large for the cache are made some lines at a time: the logits are those of a grain, which
@@ -141,7 +172,7 @@ static void check_large_maps(const char *name, size_t size)
 	struct nst_err err = { 0 };
 
 	assert_int_equal(nst_pool_new(2, &pool, &err), 0);
-	assert_int_equal(nst_infer_new(net, params, pool, &inf, &err), 0);
+	assert_int_equal(nst_infer_new(net, params, NST_FLOAT32, pool, &inf, &err), 0);
 	assert_int_equal(nst_infer_run(inf, FEW, load_row, &source, got, &err), 0);
 	assert_int_equal(nst_pack_new(net, k, &pack, &err), 0);
 	nst_pack_fill(pack, params, pool);
@@ -170,14 +201,13 @@ static void test_large_maps(void **state)
 }
 
 /* All tables of kernels give the same bits: pseudo labels do not depend on the machine. */
-static void test_vector_width_does_not_show(void **state)
+static void check_tables(enum nst_arithmetic arithmetic)
 {
 	static const char *const name[] = { "efficientnet-b0", "resnet20", "wrn-10-1" };
 	const char *was = getenv("NST_SIMD");
 	const struct nst_kernels *list[4];
 	size_t tables = nst_kernels_all(list);
 
-	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		struct nst_net *net = listed_net(name[i], 32);
 		float *params = random_params(net, 31), *images = random_images(net, ROWS, 31);
@@ -185,7 +215,7 @@ static void test_vector_width_does_not_show(void **state)
 
 		for (size_t t = 0; t < tables; t++) {
 			setenv("NST_SIMD", list[t]->name, 1);
-			infer_all(net, params, images, ROWS, 2, t ? got : want);
+			infer_all(net, params, images, arithmetic, ROWS, 2, t ? got : want);
 			if (t)
 				assert_memory_equal(want, got, sizeof(want));
 		}
@@ -197,6 +227,13 @@ static void test_vector_width_does_not_show(void **state)
 		setenv("NST_SIMD", was, 1);
 	else
 		unsetenv("NST_SIMD");
+}
+
+static void test_vector_width_does_not_show(void **state)
+{
+	(void)state;
+	check_tables(NST_FLOAT32);
+	check_tables(NST_BFLOAT16);
 }
 
 static void test_unknown_table_is_an_error(void **state)
@@ -261,6 +298,8 @@ int main(void)
 		cmocka_unit_test(test_equals_the_twin),
 		cmocka_unit_test(test_batch_and_threads_do_not_show),
 		cmocka_unit_test(test_batch_and_threads_do_not_show_in_real_nets),
+		cmocka_unit_test(test_batch_and_threads_do_not_show_in_bfloat16),
+		cmocka_unit_test(test_bfloat16_is_near),
 		cmocka_unit_test(test_vector_width_does_not_show),
 		cmocka_unit_test(test_large_maps),
 		cmocka_unit_test(test_unknown_table_is_an_error),

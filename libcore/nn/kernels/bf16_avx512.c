@@ -97,11 +97,11 @@ static void round_rows(size_t rows, size_t k, const float *a, size_t lda, uint32
 /* ---- the tile ------------------------------------------------------------------------------- */
 
 #define TILE_ARGS                                                                                  \
-	size_t pairs, const uint32_t *a, size_t stride, const uint32_t *panel, float *c,           \
-		size_t ldc, size_t columns, int go_on
+	size_t pairs, const uint32_t *a, size_t stride, const uint32_t *panel,                     \
+		const float *from, float *to, size_t step, size_t columns
 
-/* `columns` counts the floats of the last vector that are stored.  With go_on the sums start from
- * what is in c. */
+/* Rows of sums lie `step` apart, of the last vector `columns` floats; they start from those in `from`
+ * unless that is NULL. */
 INLINE void tile(const size_t rows, const size_t vectors, TILE_ARGS)
 {
 	V sum[TILE][2];
@@ -110,9 +110,9 @@ INLINE void tile(const size_t rows, const size_t vectors, TILE_ARGS)
 	for (size_t r = 0; r < rows; r++) {
 		UNROLL
 		for (size_t v = 0; v < vectors; v++)
-			sum[r][v] = go_on ? v_load_n(c + r * ldc + v * LANES,
-						     v + 1 < vectors ? LANES : columns) :
-					    v_zero();
+			sum[r][v] = from ? v_load_n(from + r * step + v * LANES,
+						    v + 1 < vectors ? LANES : columns) :
+					   v_zero();
 	}
 	for (size_t p = 0; p < pairs; p++) {
 		__m512bh b[2];
@@ -134,7 +134,7 @@ INLINE void tile(const size_t rows, const size_t vectors, TILE_ARGS)
 	for (size_t r = 0; r < rows; r++) {
 		UNROLL
 		for (size_t v = 0; v < vectors; v++)
-			v_store_n(c + r * ldc + v * LANES, sum[r][v],
+			v_store_n(to + r * step + v * LANES, sum[r][v],
 				  v + 1 < vectors ? LANES : columns);
 	}
 }
@@ -144,11 +144,11 @@ typedef void tile_fn(TILE_ARGS);
 #define TILES(rows)                                                                                \
 	static void tile_##rows##_1(TILE_ARGS)                                                     \
 	{                                                                                          \
-		tile(rows, 1, pairs, a, stride, panel, c, ldc, columns, go_on);                    \
+		tile(rows, 1, pairs, a, stride, panel, from, to, step, columns);                   \
 	}                                                                                          \
 	static void tile_##rows##_2(TILE_ARGS)                                                     \
 	{                                                                                          \
-		tile(rows, 2, pairs, a, stride, panel, c, ldc, columns, go_on);                    \
+		tile(rows, 2, pairs, a, stride, panel, from, to, step, columns);                   \
 	}
 TILES(1)
 TILES(2)
@@ -179,26 +179,34 @@ struct block {
 	size_t ldc;
 };
 
+/* A tile of the block, from row `row` and column j on.  Sums that are whole after it need not go by way
+ * of c, whose lines may be far away. */
+static void block_tile(const struct block *b, tile_fn *const by_vectors[2], size_t rows, size_t row,
+		       size_t j)
+{
+	const size_t vectors = panel_vectors(b->n, j), stride = row_pairs(b->terms);
+	const size_t width = min_size(PANEL, b->n - j);
+	const uint32_t *panel = b->packed + j * pairs_of(b->k) + b->k0 / 2 * vectors * LANES;
+	const int last = b->k0 + b->terms == b->k, by_way = b->k0 > 0 || !last;
+	float sums[TILE * PANEL] __attribute__((aligned(64)));
+	float *c = b->c + row * b->ldc + j, *to = by_way ? c : sums;
+	size_t step = by_way ? b->ldc : PANEL;
+
+	by_vectors[vectors - 1](pairs_of(b->terms), b->a + row * stride, stride, panel,
+				b->k0 ? c : NULL, to, step, width - (vectors - 1) * LANES);
+	if (last)
+		BY_ACT(b->act, finish_as, rows, width, b->bias ? b->bias + j : NULL, to, step, c,
+		       b->ldc);
+}
+
 /* All rows of a block by the panel that begins at column j. */
 static void block_panel(const struct block *b, size_t j)
 {
-	const size_t vectors = panel_vectors(b->n, j), stride = row_pairs(b->terms);
-	const size_t width = min_size(PANEL, b->n - j), columns = width - (vectors - 1) * LANES;
-	const uint32_t *panel = b->packed + j * pairs_of(b->k) + b->k0 / 2 * vectors * LANES;
 	size_t row = 0;
 
-	for (size_t t = 0; row < b->rows; t++) {
-		for (; b->rows - row >= tiles[t].rows; row += tiles[t].rows) {
-			float *c = b->c + row * b->ldc + j;
-
-			tiles[t].by_vectors[vectors - 1](pairs_of(b->terms), b->a + row * stride,
-							 stride, panel, c, b->ldc, columns,
-							 b->k0 > 0);
-			if (b->k0 + b->terms == b->k)
-				finish(tiles[t].rows, width, b->bias ? b->bias + j : NULL, b->act,
-				       c, b->ldc);
-		}
-	}
+	for (size_t t = 0; row < b->rows; t++)
+		for (; b->rows - row >= tiles[t].rows; row += tiles[t].rows)
+			block_tile(b, tiles[t].by_vectors, tiles[t].rows, row, j);
 }
 
 void nst_bf16_avx512_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda,
