@@ -69,6 +69,21 @@ pipe() { nst-infer -m m.h5 part1.h5 part2.h5 > two.h5; }
 ok "two shards into a pipe" pipe
 is "... are two images" "$(craft dump two.h5 | grep -c '^prediction')" 2
 
+# ---- arithmetic
+for j in 1 2; do
+	quiet "bfloat16 -j $j" nst-infer -q -j $j --no-provenance --precision=f32 \
+		--arithmetic=bfloat16 -m m.h5 -o b$j.h5 s.h5
+done
+same "bfloat16 -j 1 is -j 2" b1.h5 b2.h5
+ok "bfloat16, a row alone" nst-infer --precision=f32 --arithmetic=bfloat16 -m m.h5 -o alone.h5 one.h5
+craft dump b1.h5 > dumpb
+is "... is what it is among others" "$(craft dump alone.h5 | grep ^row)" "$(grep '^row 7 ' dumpb)"
+differ() { ! cmp -s "$1" "$2"; }
+ok "bfloat16 is not float32" differ dumpb dump32
+is "... but near" "$(paste -d ' ' dumpb dump32 | awk '
+	/^row/ { for (i = 5; i <= 8; i++) if (($i - $(i + 8)) ^ 2 > 1e-3) print }')" ""
+fails 2 "nst-infer: *--arithmetic*" nst-infer --arithmetic=bf17 -m m.h5 -o no.h5 s.h5
+
 # ---- several models
 ok "one model twice" nst-infer --precision=f32 -m m.h5 -m m.h5 -o twice.h5 s.h5
 is "... is that model" "$(craft dump twice.h5)" "$(cat dump32)"
