@@ -175,11 +175,13 @@ int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 	struct lane *lane = &l->lane[worker];
 	double since = nst_profile_now(l->o.profile);
 	struct nst_datum d;
+	struct nst_box part;
 	size_t h, w;
 
 	nst_dataset_get(l->ds, i, &d);
 	upright(&d.sample, &h, &w);
-	if (decode(l, lane, i, nst_preprocess_reduce(p, h, w), NULL, err) < 0)
+	part = nst_preprocess_part(p, h, w);
+	if (decode(l, lane, i, nst_preprocess_reduce(p, h, w), &part, err) < 0)
 		return err->code;
 	since = nst_profile_add(l->o.profile, worker, NST_PHASE_DECODE, 1, since);
 	if (nst_preprocess_pixels(p, &lane->preprocessor, &lane->pixels, lane->view, err) < 0)

@@ -160,6 +160,23 @@ double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w)
 	return (p->cropping == NST_CROP_WHOLE ? 1 : p->crop) * least / (double)p->size;
 }
 
+struct nst_box nst_preprocess_part(const struct nst_preprocess *p, size_t h, size_t w)
+{
+	struct nst_box box = {0, 0, (float)w, (float)h};
+	double reduce = nst_preprocess_reduce(p, h, w);
+	float margin = (float)(2 * (reduce > 1 ? reduce : 1));
+
+	if (p->cropping == NST_CROP_SHORTEST || p->cropping == NST_CROP_WHOLE)
+		return box;
+	/* The square in the reduced picture has its own rounding, of less than two of its pixels. */
+	box = nst_box_central(h, w, p->crop);
+	box.x0 = box.x0 > margin ? box.x0 - margin : 0;
+	box.y0 = box.y0 > margin ? box.y0 - margin : 0;
+	box.x1 = fminf(box.x1 + margin, (float)w);
+	box.y1 = fminf(box.y1 + margin, (float)h);
+	return nst_resize_part(h, w, &box, p->filter, p->size, p->size);
+}
+
 /* Half of an even or odd rest, halves to the even side, as Python rounds. */
 static size_t middle(size_t rest)
 {

@@ -45,6 +45,10 @@ int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_
  * again here. */
 double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w);
 
+/* The part of a h x w picture that nst_preprocess_pixels looks at, when it is decoded with that
+ * reduction (nst_jpeg_decode_part). */
+struct nst_box nst_preprocess_part(const struct nst_preprocess *p, size_t h, size_t w);
+
 /* Working memory, one a thread; zero-initialise. */
 struct nst_preprocessor {
 	struct nst_resizer resizer;

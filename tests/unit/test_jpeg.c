@@ -17,6 +17,7 @@
 #include "libcore/image/decode.h"
 #include "libcore/image/exif.h"
 #include "libcore/image/jpeg.h"
+#include "libcore/image/preprocess.h"
 #include "libcore/util/mem.h"
 #include "libcore/util/rng.h"
 
@@ -561,6 +562,53 @@ static void views_do_not_see_what_is_left_out(void **state)
 	nst_decoder_free(d);
 }
 
+/* The same of the path of evaluation. */
+static void evaluation_does_not_see_what_is_left_out(void **state)
+{
+	static uint8_t want[3 * 90 * 90], got[3 * 90 * 90];
+	struct nst_decoder *d = nst_decoder_new(&err);
+	struct nst_pixels whole = {0}, some = {0};
+	struct nst_preprocessor work = {0};
+	struct nst_rng rng;
+
+	(void)state;
+	assert_non_null(d);
+	nst_rng_init(&rng, 7, NST_RNG_TEST, 9, 0);
+	for (int i = 0; i < 600; i++) {
+		int usual, orientation = i % 11 ? 1 : 6;
+		struct nst_buf b = any_file(i, &rng, 600, &usual);
+		struct nst_preprocess p;
+		struct nst_jpeg_info info;
+		struct nst_box part;
+		size_t h, w;
+		double reduce;
+
+		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
+		h = orientation == 1 ? info.height : info.width;
+		w = orientation == 1 ? info.width : info.height;
+		nst_preprocess_init(&p, 8 + nst_rng_below(&rng, 82));
+		p.cropping = (enum nst_cropping)(i % 3);
+		p.crop = 0.5 + 0.5 * nst_rng_unit(&rng);
+		p.filter = (enum nst_filter)(i % 4);
+		reduce = nst_preprocess_reduce(&p, h, w);
+		part = nst_preprocess_part(&p, h, w);
+		assert_int_equal(nst_decode(d, 1, b.data, b.len, info.height, info.width, 3,
+					    orientation, reduce, &whole, &err), 0);
+		assert_int_equal(nst_preprocess_pixels(&p, &work, &whole, want, &err), 0);
+		assert_int_equal(nst_pixels_shape(&some, 700, 700, &err), 0);
+		memset(some.data, 0xa5, 3 * 700 * 700);
+		assert_int_equal(nst_decode_part(d, 1, b.data, b.len, info.height, info.width, 3,
+						 orientation, reduce, &part, &some, &err), 0);
+		assert_int_equal(nst_preprocess_pixels(&p, &work, &some, got, &err), 0);
+		assert_memory_equal(got, want, 3 * p.size * p.size);
+		nst_buf_release(&b);
+	}
+	nst_preprocessor_release(&work);
+	nst_pixels_release(&whole);
+	nst_pixels_release(&some);
+	nst_decoder_free(d);
+}
+
 /* Data that are missing below and beside a part, or were changed anywhere: it is an error exactly
  * where the whole picture is one. */
 static void damage_is_found_outside_the_part(void **state)
@@ -872,6 +920,7 @@ int main(void)
 		cmocka_unit_test(scans_are_counted_before_they_cost),
 		cmocka_unit_test(a_part_is_what_the_whole_has_there),
 		cmocka_unit_test(views_do_not_see_what_is_left_out),
+		cmocka_unit_test(evaluation_does_not_see_what_is_left_out),
 		cmocka_unit_test(damage_is_found_outside_the_part),
 		cmocka_unit_test(flipped_bytes_do_no_harm),
 		cmocka_unit_test(no_picture_depends_on_the_one_before),
