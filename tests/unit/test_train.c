@@ -483,6 +483,19 @@ static void test_memory_is_told_before(void **state)
 	nst_net_free(net);
 }
 
+/* 32 to 63 rows are two pieces of work, neither with a poor share of them. */
+static void test_grain_of_a_step(void **state)
+{
+	(void)state;
+	assert_int_equal(nst_train_grain(16), 32);
+	assert_int_equal(nst_train_grain(31), 32);
+	assert_int_equal(nst_train_grain(32), 16);
+	assert_int_equal(nst_train_grain(33), 17);
+	assert_int_equal(nst_train_grain(63), 32);
+	assert_int_equal(nst_train_grain(64), 32);
+	assert_int_equal(nst_train_grain(4096), 32);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_options_of_the_authors),
 		cmocka_unit_test(test_memory_is_told_before),
+		cmocka_unit_test(test_grain_of_a_step),
 	};
 
 	return cmocka_run_group_tests_name("train", tests, NULL, NULL);

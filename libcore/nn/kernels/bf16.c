@@ -53,7 +53,7 @@ size_t nst_bf16_pack_size(const struct nst_kernels *t, size_t k, size_t n)
 void nst_bf16_pack(const struct nst_kernels *t, size_t k, size_t n, const float *b, size_t ldb,
 		   float *packed)
 {
-	float *rounded = packed + t->pack_size(even(k), n);
+	float *rounded;
 
 #if defined(__x86_64__)
 	if (has_instruction(t)) {
@@ -61,6 +61,7 @@ void nst_bf16_pack(const struct nst_kernels *t, size_t k, size_t n, const float 
 		return;
 	}
 #endif
+	rounded = packed + t->pack_size(even(k), n);
 	exchange_rows(k, n, b, ldb, rounded);
 	t->pack(even(k), n, rounded, n, packed);
 }

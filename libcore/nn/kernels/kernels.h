@@ -158,7 +158,8 @@ struct nst_kernels {
  * one fused multiply-add, in the order 1 0 3 2 5 4 ..., from zero.  That is what the instruction of
  * AVX512_BF16 does, which the widest table uses where the CPU has it; elsewhere the float32 product
  * does it with rounded terms.  So results are the same, but for sums below 2^-126, which the instruction
- * flushes to 0.  a has rows of lda consecutive floats.  Sizes are in floats. */
+ * flushes to 0.  a has rows of lda consecutive floats, c of ldc; packed and scratch are the caller's,
+ * of nst_bf16_pack_size and nst_bf16_scratch floats. */
 size_t nst_bf16_pack_size(const struct nst_kernels *t, size_t k, size_t n);
 void nst_bf16_pack(const struct nst_kernels *t, size_t k, size_t n, const float *b, size_t ldb,
 		   float *packed);
