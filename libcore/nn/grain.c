@@ -9,7 +9,8 @@
  *
  * A tensor between the operations of one segment is then read while still in cache, tensors that do
  * not outlive their segment exist for one chunk only, and what remains in memory traffic is about
- * half of that of layer after layer.  Outputs of norms and of squeeze-and-excitation that nobody
+ * half of that of layer after layer.  Where a single image is too large for the cache and a segment
+ * is but a norm and a pointwise or depthwise convolution, it goes by bands of lines of the image.  Outputs of norms and of squeeze-and-excitation that nobody
  * outside their segment reads are not kept for the backward pass: it forms a chunk of them again,
  * from what the convolution before wrote, which is to be read then anyway.  Chunk sizes follow from
  * shapes alone, so that the order of all sums, and with it every bit of the result, is fixed. */
@@ -24,12 +25,21 @@
 #include "libcore/nn/shortcut.h"
 #include "libcore/util/rng.h"
 
-/* Working set a chunk may have: half of a second-level cache of 1 MiB; the rest is for weights. */
-enum { CHUNK_BYTES = 512 << 10 };
+enum {
+	/* Working set a chunk may have: half of a second-level cache of 1 MiB; the rest is for
+	 * weights. */
+	CHUNK_BYTES = 512 << 10,
+	/* And all tensors of a band, backward, of which but a part is in use at a time. */
+	BAND_BYTES = 3 << 20,
+	/* What a segment makes of a whole grain is written past the caches when it is larger. */
+	FAR_BYTES = 16 << 20,
+};
 
 struct segment {
 	size_t first, end; /* operations */
 	size_t chunk;      /* images, a power of two */
+	size_t band;       /* lines of output at a time, of a chunk of one image; or 0 */
+	int far_in, far_out; /* gradients of its input, and its output, go past the caches */
 };
 
 /* A place in the arena: of the whole grain, or of one chunk. */
@@ -64,13 +74,14 @@ struct nst_grain_plan {
 	struct place *act, *again, *grad, *slope;
 	size_t arena, state;      /* floats */
 	size_t kernel_scratch, tensor_scratch, weight_scratch;
+	size_t band; /* bytes */
 	size_t widest; /* channels */
 };
 
 struct nst_grain {
 	const struct nst_grain_plan *plan;
 	float *arena, *state;
-	float *kernel_scratch, *tensor_scratch, *weight_scratch;
+	float *kernel_scratch, *tensor_scratch, *weight_scratch, *band;
 	float *one, *zero; /* channels of 1 and of 0 */
 	struct nst_profile *profile;
 	unsigned worker; /* of the profile */
@@ -291,6 +302,39 @@ static size_t chunk_images(const struct nst_grain_plan *p, const struct segment 
 	while (chunk < p->rows && 2 * chunk * image * sizeof(float) <= budget)
 		chunk *= 2;
 	return chunk < p->rows ? chunk : p->rows;
+}
+
+/* Does this segment go by bands, and of how many lines of output? */
+static void plan_band(struct nst_grain_plan *p, struct segment *s)
+{
+	const struct nst_net *net = p->net;
+	const struct nst_op *norm = &net->op[s->first], *conv = norm + 1;
+	const struct nst_conv *geo = &conv->geo;
+	size_t in, out, in_line, out_line;
+
+	if (s->chunk != 1 || s->end != s->first + 2 || s->end == net->nops ||
+	    norm->kind != NST_OP_BN || conv->in != norm->out ||
+	    (conv->kind != NST_OP_DW && !(conv->kind == NST_OP_CONV && nst_conv_pointwise(geo))) ||
+	    p->op[s->first + 1].norm != s->end)
+		return;
+	in = floats_of(&net->tensor[conv->in]) * sizeof(float);
+	out = floats_of(&net->tensor[conv->out]) * sizeof(float);
+	if (in + out <= CHUNK_BYTES)
+		return;
+	/* Backward: input, output and slope of the norm, and their gradient; before and behind the
+	 * convolution's norm. */
+	in_line = in / geo->h;
+	out_line = out / geo->ho;
+	s->band = 1;
+	while (s->band < geo->ho && 4 * in_line * (s->band * geo->stride + geo->k) +
+					    2 * out_line * (s->band + 1) <= BAND_BYTES)
+		s->band++;
+	s->far_in = in > FAR_BYTES / p->rows;
+	s->far_out = out > FAR_BYTES / p->rows;
+	if (s->far_in)
+		p->band = max_size(p->band, in_line * (s->band * geo->stride + geo->k));
+	if (s->far_out)
+		p->band = max_size(p->band, out_line * s->band);
 }
 
 /* Tensor t is read by the backward pass at `time`. */
@@ -535,8 +579,10 @@ int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, s
 		p->op[i].path = paths && net->op[i].path && net->op[i].block > 0;
 		p->op[i].redo = is_redone(p, i);
 	}
-	for (size_t s = 0; s < p->nsegments; s++)
+	for (size_t s = 0; s < p->nsegments; s++) {
 		p->segment[s].chunk = chunk_images(p, &p->segment[s]);
+		plan_band(p, &p->segment[s]);
+	}
 	if (plan_arena(p, err)) {
 		nst_grain_plan_free(p);
 		return err->code;
@@ -560,7 +606,7 @@ static size_t total_floats(const struct nst_grain_plan *p)
 {
 	return p->arena + p->state + NST_ROUND16(p->kernel_scratch) +
 	       NST_ROUND16(p->tensor_scratch) + NST_ROUND16(p->weight_scratch) +
-	       2 * NST_ROUND16(p->widest);
+	       2 * NST_ROUND16(p->widest) + NST_ROUND16(p->band / sizeof(float));
 }
 
 size_t nst_grain_plan_bytes(const struct nst_grain_plan *p)
@@ -587,6 +633,7 @@ int nst_grain_new(const struct nst_grain_plan *p, struct nst_grain **out, struct
 	g->weight_scratch = g->tensor_scratch + NST_ROUND16(p->tensor_scratch);
 	g->one = g->weight_scratch + NST_ROUND16(p->weight_scratch);
 	g->zero = g->one + NST_ROUND16(p->widest);
+	g->band = g->zero + NST_ROUND16(p->widest);
 	for (size_t i = 0; i < p->widest; i++) {
 		g->one[i] = 1;
 		g->zero[i] = 0;
@@ -747,11 +794,27 @@ static struct nst_conv conv_of(const struct pass *p, const struct nst_op *o)
 	return geo;
 }
 
-static struct nst_bn bn_of(const struct pass *p, size_t i)
+/* Lines of every image of a chunk: all, or of its only one some. */
+struct lines {
+	size_t first, count;
+};
+
+static struct lines all_lines(const struct pass *p, size_t tensor)
+{
+	return (struct lines){ 0, p->net->tensor[tensor].h };
+}
+
+/* Where a line of tensor t begins, in floats. */
+static size_t line_at(const struct pass *p, size_t t, size_t line)
+{
+	return line * p->net->tensor[t].w * p->net->tensor[t].c;
+}
+
+static struct nst_bn bn_of(const struct pass *p, size_t i, size_t lines)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
-	struct nst_bn s = { p->m, t->h * t->w, t->c, o->act, NULL };
+	struct nst_bn s = { p->m, lines * t->w, t->c, o->act, NULL };
 
 	if (p->plan->op[i].path)
 		s.path = path_of(p->g, i) + p->from;
@@ -767,20 +830,21 @@ static double counted(const struct pass *p, enum nst_phase phase, size_t i, size
 
 /* ---- forward ------------------------------------------------------------------------------- */
 
-/* Take the chunk of z into the running mean and sum of squared deviations of norm `i` (Chan, Golub
- * & LeVeque 1979). */
-static void norm_collect(const struct pass *p, size_t i, const float *z)
+/* Take lines z of the chunk into the running mean and sum of squared deviations of norm `i` (Chan,
+ * Golub & LeVeque 1979). */
+static void norm_collect(const struct pass *p, size_t i, struct lines l, const float *z)
 {
 	const struct nst_tensor *t = &p->net->tensor[p->net->op[i].in];
 	struct norm_state s = norm_of(p, i);
 	float *mean = p->g->weight_scratch, *var = mean + NST_ROUND16(t->c);
-	double before = (double)(p->from * t->h * t->w), rows = (double)(p->m * t->h * t->w);
+	size_t count = p->m * l.count * t->w;
+	double before = (double)((p->from * t->h + l.first) * t->w), rows = (double)count;
 
-	p->k->bn_stats(p->m * t->h * t->w, t->c, z, mean, var);
+	p->k->bn_stats(count, t->c, z, mean, var);
 	for (size_t c = 0; c < t->c; c++) {
 		double delta;
 
-		if (p->from == 0)
+		if (before == 0)
 			s.sum_a[c] = s.sum_b[c] = 0;
 		delta = mean[c] - s.sum_a[c];
 		s.sum_a[c] += delta * (rows / (before + rows));
@@ -830,13 +894,16 @@ static void se_apply(const struct pass *p, size_t i, const float *x, float *y)
 	p->k->scale_channels(p->m, t->h * t->w, t->c, x, se_of(p, i).factor, y);
 }
 
-static void norm_apply(const struct pass *p, size_t i, const float *x, const float *residual,
-		       float *y)
+/* Form lines y of the output of norm i. */
+static void norm_apply(const struct pass *p, size_t i, struct lines l, float *y)
 {
-	struct nst_bn bn = bn_of(p, i);
+	const struct nst_op *o = &p->net->op[i];
+	struct nst_bn bn = bn_of(p, i, l.count);
 	struct norm_state s = norm_of(p, i);
+	size_t at = line_at(p, o->in, l.first);
+	const float *residual = o->residual == NST_NONE ? NULL : act_at(p, o->residual) + at;
 
-	p->k->bn_forward(&bn, x, s.scale, s.shift, residual, y);
+	p->k->bn_forward(&bn, act_at(p, o->in) + at, s.scale, s.shift, residual, y);
 }
 
 /* Which cell of its window each output of a max pooling is. */
@@ -853,27 +920,37 @@ static void multiply(size_t n, const float *x, float *y)
 		y[i] *= x[i];
 }
 
+/* The convolution of operation i, of a chunk or the part of it that geo describes. */
+static void conv_part_forward(const struct pass *p, size_t i, const struct nst_conv *geo,
+			      const float *x, float *y)
+{
+	const struct nst_op *o = &p->net->op[i];
+	float *scratch = p->g->kernel_scratch;
+
+	if (o->kind == NST_OP_DW)
+		p->k->dw_forward(geo, x, param_of(p, o, 0), NULL, NST_ACT_NONE, y, scratch);
+	else
+		p->k->conv_forward(geo, x, nst_pack_forward(p->pack, i, 0), NULL, NST_ACT_NONE, y,
+				   scratch);
+}
+
 static void op_forward(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *in = &p->net->tensor[o->in];
 	const float *x = act_at(p, o->in);
-	const float *residual = o->residual == NST_NONE ? NULL : act_at(p, o->residual);
-	float *y = act_at(p, o->out), *scratch = p->g->kernel_scratch;
+	float *y = act_at(p, o->out);
 	size_t norm = p->plan->op[i].norm;
 	struct nst_conv geo = conv_of(p, o);
 	struct nst_bn bn;
 
 	switch (o->kind) {
 	case NST_OP_CONV:
-		p->k->conv_forward(&geo, x, nst_pack_forward(p->pack, i, 0), NULL, NST_ACT_NONE, y,
-				   scratch);
-		break;
 	case NST_OP_DW:
-		p->k->dw_forward(&geo, x, param_of(p, o, 0), NULL, NST_ACT_NONE, y, scratch);
+		conv_part_forward(p, i, &geo, x, y);
 		break;
 	case NST_OP_BN:
-		norm_apply(p, i, x, residual, y);
+		norm_apply(p, i, all_lines(p, o->in), y);
 		break;
 	case NST_OP_SE:
 		se_factors(p, i, x);
@@ -886,8 +963,8 @@ static void op_forward(const struct pass *p, size_t i)
 		p->k->max_pool(&geo, x, y, taken_cells(p, i));
 		break;
 	case NST_OP_ADD:
-		bn = bn_of(p, i);
-		p->k->bn_forward(&bn, x, p->g->one, p->g->zero, residual, y);
+		bn = bn_of(p, i, in->h);
+		p->k->bn_forward(&bn, x, p->g->one, p->g->zero, act_at(p, o->residual), y);
 		break;
 	case NST_OP_POOL:
 		p->k->mean_pool(p->m, in->h * in->w, in->c, x, y);
@@ -900,7 +977,36 @@ static void op_forward(const struct pass *p, size_t i)
 		break;
 	}
 	if (norm != NST_NONE && !p->plan->op[norm].frozen)
-		norm_collect(p, norm, y);
+		norm_collect(p, norm, all_lines(p, o->out), y);
+}
+
+/* A segment of a norm and a convolution by bands, for an image. */
+static double bands_forward(const struct pass *p, const struct segment *s, double since)
+{
+	size_t i = s->first, conv = i + 1, formed = 0;
+	const struct nst_op *o = &p->net->op[conv];
+	float *y = act_at(p, o->in);
+
+	for (size_t at = 0, lines; at < o->geo.ho; at += lines) {
+		float *z = act_at(p, o->out) + line_at(p, o->out, at), *to = s->far_out ? p->g->band : z;
+		struct nst_conv geo;
+		size_t from, end;
+
+		lines = o->geo.ho - at < s->band ? o->geo.ho - at : s->band;
+		geo = nst_conv_lines(&o->geo, at, lines, &from);
+		end = at + lines == o->geo.ho ? o->geo.h : from + geo.h;
+		norm_apply(p, i, (struct lines){ formed, end - formed }, y + line_at(p, o->in, formed));
+		formed = end;
+		since = counted(p, NST_PHASE_FORWARD, i, at == 0, since);
+
+		conv_part_forward(p, conv, &geo, y + line_at(p, o->in, from), to);
+		if (!p->plan->op[s->end].frozen)
+			norm_collect(p, s->end, (struct lines){ at, lines }, to);
+		if (s->far_out)
+			p->k->stream(line_at(p, o->out, lines), to, z);
+		since = counted(p, NST_PHASE_FORWARD, conv, at == 0, since);
+	}
+	return since;
 }
 
 static void next_chunk(struct pass *p, const struct segment *s, size_t from)
@@ -923,6 +1029,10 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 			norm_finish(&p, seg->first);
 		for (size_t from = 0; from < n; from += seg->chunk) {
 			next_chunk(&p, seg, from);
+			if (seg->band) {
+				since = bands_forward(&p, seg, since);
+				continue;
+			}
 			for (size_t i = seg->first; i < seg->end; i++) {
 				op_forward(&p, i);
 				since = counted(&p, NST_PHASE_FORWARD, i, p.m, since);
@@ -934,22 +1044,25 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 /* ---- backward ------------------------------------------------------------------------------ */
 
 /* Pass 1 of norm `i`: the gradient behind its activation, also that of the residual, and its two
- * sums. */
-static void norm_sums(const struct pass *p, size_t i)
+ * sums.  dy has the lines of the gradient of its output, `behind` those of the output, or the slopes
+ * there. */
+static void norm_sums(const struct pass *p, size_t i, struct lines l, float *dy,
+		      const float *behind)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
-	struct nst_bn bn = bn_of(p, i);
+	struct nst_bn bn = bn_of(p, i, l.count);
 	struct norm_state s = norm_of(p, i);
 	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
-	float *dy = grad_at(p, o->out);
+	size_t at = line_at(p, o->in, l.first);
+	int first = p->from == 0 && l.first == 0;
 
-	p->k->bn_backward_sums(&bn, dy, has_slope(o) ? slope_at(p, o->out) : act_at(p, o->out),
-			       act_at(p, o->in), s.mean, s.istd, dgamma, dbeta);
+	p->k->bn_backward_sums(&bn, dy, behind, act_at(p, o->in) + at, s.mean, s.istd, dgamma,
+			       dbeta);
 	if (o->residual != NST_NONE && !p->plan->op[i].alias_residual)
-		p->k->add(p->m * floats_of(t), dy, grad_at(p, o->residual));
+		p->k->add(p->m * l.count * t->w * t->c, dy, grad_at(p, o->residual) + at);
 	for (size_t c = 0; c < t->c; c++) {
-		if (p->from == 0)
+		if (first)
 			s.sum_a[c] = s.sum_b[c] = 0;
 		s.sum_a[c] += dgamma[c];
 		s.sum_b[c] += dbeta[c];
@@ -974,18 +1087,19 @@ static void norm_sums_finish(const struct pass *p, size_t i, double share)
 }
 
 /* Pass 2 of norm `i`: the gradient of its input.  The kernel divides the sums by the rows it is
- * given, those of the chunk; the sums are of the whole grain and so are scaled to match. */
-static void norm_data(const struct pass *p, size_t i)
+ * given; the sums are of the whole grain and so are scaled to match. */
+static void norm_data(const struct pass *p, size_t i, struct lines l)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct op_plan *q = &p->plan->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
-	struct nst_bn bn = bn_of(p, i);
+	struct nst_bn bn = bn_of(p, i, l.count);
 	struct norm_state s = norm_of(p, i);
-	float part = (float)((double)p->m / (double)p->n);
+	float part = (float)((double)(p->m * l.count) / (double)(p->n * t->h));
 	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
-	float *dx = grad_at(p, o->in), *dz = q->add_in ? p->g->tensor_scratch : dx;
-	const float *g = grad_at(p, o->out);
+	size_t at = line_at(p, o->in, l.first);
+	float *dx = grad_at(p, o->in) + at, *dz = q->add_in ? p->g->tensor_scratch : dx;
+	const float *g = grad_at(p, o->out) + at;
 
 	if (q->frozen) {
 		p->k->bn_backward_frozen(&bn, g, s.istd, param_of(p, o, 0), dz);
@@ -994,11 +1108,11 @@ static void norm_data(const struct pass *p, size_t i)
 			dgamma[c] = s.dgamma[c] * part;
 			dbeta[c] = s.dbeta[c] * part;
 		}
-		p->k->bn_backward_data(&bn, g, act_at(p, o->in), s.mean, s.istd,
+		p->k->bn_backward_data(&bn, g, act_at(p, o->in) + at, s.mean, s.istd,
 				       param_of(p, o, 0), dgamma, dbeta, dz);
 	}
 	if (q->add_in)
-		p->k->add(p->m * floats_of(t), dz, dx);
+		p->k->add(p->m * l.count * t->w * t->c, dz, dx);
 }
 
 static void column_sums(size_t rows, size_t c, const float *x, int accumulate, float *sum)
@@ -1010,31 +1124,47 @@ static void column_sums(size_t rows, size_t c, const float *x, int accumulate, f
 			sum[j] += x[r * c + j];
 }
 
+/* Add the share of x and dy, which geo describes, to the weight gradient of operation i, or set it. */
+static void conv_weights(const struct pass *p, size_t i, const struct nst_conv *geo, int first,
+			 const float *x, const float *dy)
+{
+	const struct nst_op *o = &p->net->op[i];
+	float *dw = param_grad(p, o, 0), *part = first ? dw : p->g->weight_scratch;
+
+	if (o->kind == NST_OP_DW)
+		p->k->dw_weight_grad(geo, x, dy, part, p->g->kernel_scratch);
+	else
+		p->k->conv_weight_grad(geo, x, dy, part, p->g->kernel_scratch);
+	if (!first)
+		p->k->add(p->net->param[o->param[0]].count, part, dw);
+}
+
+/* The gradient dx of the input of operation i, or of the part of it that geo describes. */
+static void conv_data(const struct pass *p, size_t i, const struct nst_conv *geo, const float *dy,
+		      float *dx)
+{
+	const struct nst_op *o = &p->net->op[i];
+	int add = p->plan->op[i].add_in;
+	float *to = add ? p->g->tensor_scratch : dx;
+
+	if (o->kind == NST_OP_DW)
+		p->k->dw_data_grad(geo, dy, param_of(p, o, 0), to, p->g->kernel_scratch);
+	else
+		p->k->conv_data_grad(geo, dy, nst_pack_gradient(p->pack, i), to,
+				     p->g->kernel_scratch);
+	if (add)
+		p->k->add(geo->n * geo->h * geo->w * geo->cin, to, dx);
+}
+
 static void conv_backward(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
-	const struct op_plan *q = &p->plan->op[i];
 	struct nst_conv geo = conv_of(p, o);
-	const float *x = act_at(p, o->in), *dy = grad_at(p, o->out);
-	float *dw = param_grad(p, o, 0), *scratch = p->g->kernel_scratch, *dx, *to;
-	float *part = p->from ? p->g->weight_scratch : dw;
+	const float *dy = grad_at(p, o->out);
 
-	if (o->kind == NST_OP_DW)
-		p->k->dw_weight_grad(&geo, x, dy, part, scratch);
-	else
-		p->k->conv_weight_grad(&geo, x, dy, part, scratch);
-	if (p->from)
-		p->k->add(p->net->param[o->param[0]].count, part, dw);
-	if (o->in == 0)
-		return;
-	dx = grad_at(p, o->in);
-	to = q->add_in ? p->g->tensor_scratch : dx;
-	if (o->kind == NST_OP_DW)
-		p->k->dw_data_grad(&geo, dy, param_of(p, o, 0), to, scratch);
-	else
-		p->k->conv_data_grad(&geo, dy, nst_pack_gradient(p->pack, i), to, scratch);
-	if (q->add_in)
-		p->k->add(geo.n * geo.h * geo.w * geo.cin, to, dx);
+	conv_weights(p, i, &geo, p->from == 0, act_at(p, o->in), dy);
+	if (o->in != 0)
+		conv_data(p, i, &geo, dy, grad_at(p, o->in));
 }
 
 static void se_backward(const struct pass *p, size_t i)
@@ -1069,7 +1199,7 @@ static void add_backward(const struct pass *p, size_t i)
 	const float *dy = grad_at(p, o->out);
 
 	if (!q->alias_in) {
-		struct nst_bn bn = bn_of(p, i);
+		struct nst_bn bn = bn_of(p, i, p->net->tensor[o->in].h);
 		float *dx = grad_at(p, o->in);
 
 		p->k->bn_forward(&bn, dy, p->g->one, p->g->zero, q->add_in ? dx : NULL, dx);
@@ -1092,27 +1222,82 @@ static void max_pool_backward(const struct pass *p, size_t i)
 		p->k->add(p->m * floats_of(&p->net->tensor[o->in]), to, dx);
 }
 
-static void norm_apply_slope(const struct pass *p, size_t i, const float *x, float *y)
+/* Form lines y of the output of norm i as the forward pass did, and the slopes there. */
+static void norm_redo(const struct pass *p, size_t i, struct lines l, float *y, float *slope)
 {
-	struct nst_bn bn = bn_of(p, i);
+	const struct nst_op *o = &p->net->op[i];
+	struct nst_bn bn = bn_of(p, i, l.count);
 	struct norm_state s = norm_of(p, i);
+	const float *x = act_at(p, o->in) + line_at(p, o->in, l.first);
 
-	p->k->bn_forward_slope(&bn, x, s.scale, s.shift, y, slope_at(p, p->net->op[i].out));
+	if (has_slope(o))
+		p->k->bn_forward_slope(&bn, x, s.scale, s.shift, y, slope);
+	else
+		p->k->bn_forward(&bn, x, s.scale, s.shift, NULL, y);
 }
 
-/* Form the output of operation i as the forward pass did. */
 static void op_redo(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
-	const float *x = act_at(p, o->in);
-	float *y = act_at(p, o->out);
 
 	if (o->kind == NST_OP_SE)
-		se_apply(p, i, x, y);
-	else if (has_slope(o))
-		norm_apply_slope(p, i, x, y);
+		se_apply(p, i, act_at(p, o->in), act_at(p, o->out));
 	else
-		norm_apply(p, i, x, NULL, y);
+		norm_redo(p, i, all_lines(p, o->in), act_at(p, o->out),
+			  has_slope(o) ? slope_at(p, o->out) : NULL);
+}
+
+/* A segment of a norm and a convolution by bands, for an image, together with pass 2 of the norm
+ * behind.  A line of the convolution's input is done with when all outputs that read it are. */
+static double bands_backward(const struct pass *p, const struct segment *s, double since)
+{
+	size_t i = s->first, conv = i + 1, formed = 0, done = 0;
+	const struct nst_op *o = &p->net->op[conv], *norm = &p->net->op[i];
+	const struct nst_conv *whole = &o->geo;
+	float *y = act_at(p, o->in), *slope = has_slope(norm) ? slope_at(p, o->in) : NULL;
+	const float *dy = grad_at(p, o->out);
+	int far = s->far_in && !p->plan->op[conv].add_in;
+
+	for (size_t at = 0, lines; at < whole->ho; at += lines) {
+		size_t from, end, ready, dy_from, in;
+		struct nst_conv geo;
+
+		lines = whole->ho - at < s->band ? whole->ho - at : s->band;
+		norm_data(p, s->end, (struct lines){ at, lines });
+		since = counted(p, NST_PHASE_BACKWARD, s->end, 0, since);
+
+		geo = nst_conv_lines(whole, at, lines, &from);
+		end = at + lines == whole->ho ? whole->h : from + geo.h;
+		in = line_at(p, o->in, formed);
+		if (p->plan->op[i].redo)
+			norm_redo(p, i, (struct lines){ formed, end - formed }, y + in,
+				  slope ? slope + in : NULL);
+		formed = end;
+		since = counted(p, NST_PHASE_BACKWARD, i, 0, since);
+
+		conv_weights(p, conv, &geo, p->from == 0 && at == 0, y + line_at(p, o->in, from),
+			     dy + line_at(p, o->out, at));
+		ready = (at + lines) * whole->stride;
+		ready = ready > whole->pad_top ? ready - whole->pad_top : 0;
+		if (at + lines == whole->ho || ready > whole->h)
+			ready = whole->h;
+		if (ready > done) {
+			struct lines l = { done, ready - done };
+			float *dx = grad_at(p, o->in) + line_at(p, o->in, done);
+			float *to = far ? p->g->band : dx;
+
+			in = line_at(p, o->in, done);
+			geo = nst_conv_lines_grad(whole, l.first, l.count, &dy_from);
+			conv_data(p, conv, &geo, dy + line_at(p, o->out, dy_from), to);
+			since = counted(p, NST_PHASE_BACKWARD, conv, at == 0, since);
+			norm_sums(p, i, l, to, slope ? slope + in : y + in);
+			if (far)
+				p->k->stream(line_at(p, o->in, l.count), to, dx);
+			done = ready;
+		}
+		since = counted(p, NST_PHASE_BACKWARD, i, at == 0, since);
+	}
+	return since;
 }
 
 static void op_backward(const struct pass *p, size_t i)
@@ -1129,7 +1314,8 @@ static void op_backward(const struct pass *p, size_t i)
 		conv_backward(p, i);
 		break;
 	case NST_OP_BN:
-		norm_sums(p, i);
+		norm_sums(p, i, all_lines(p, o->in), dy,
+			  has_slope(o) ? slope_at(p, o->out) : act_at(p, o->out));
 		break;
 	case NST_OP_SE:
 		se_backward(p, i);
@@ -1170,10 +1356,14 @@ void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
 
 		for (size_t from = 0; from < n; from += seg->chunk) {
 			next_chunk(&p, seg, from);
+			if (seg->band) {
+				since = bands_backward(&p, seg, since);
+				continue;
+			}
 			if (s + 1 < plan->nsegments) {
 				size_t norm = plan->segment[s + 1].first;
 
-				norm_data(&p, norm);
+				norm_data(&p, norm, all_lines(&p, plan->net->op[norm].in));
 				since = counted(&p, NST_PHASE_BACKWARD, norm, 0, since);
 			}
 			for (size_t i = seg->first; i < seg->end; i++) {

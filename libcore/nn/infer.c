@@ -655,23 +655,19 @@ static void bands_run(const struct nst_infer *inf, const struct step *dw, const 
 	size_t line = whole->w * whole->cin, first = 0, end = 0; /* lines in the band */
 
 	for (size_t o = 0; o < whole->ho; o += dw->lines) {
-		struct nst_conv part = conv->op->geo, geo = *whole;
-		size_t from = o * whole->stride, to;
+		size_t lines = whole->ho - o < dw->lines ? whole->ho - o : dw->lines, from;
+		struct nst_conv part = conv->op->geo;
+		struct nst_conv geo = nst_conv_lines(whole, o, lines, &from);
+		size_t to = from + geo.h;
 
-		geo.ho = whole->ho - o < dw->lines ? whole->ho - o : dw->lines;
-		to = from + lines_read(whole, geo.ho);
-		geo.pad_top = from < whole->pad_top ? whole->pad_top - from : 0;
-		from = from < whole->pad_top ? 0 : from - whole->pad_top;
-		to = to - whole->pad_top < whole->h ? to - whole->pad_top : whole->h;
 		if (from < end)
 			memmove(band, band + (from - first) * line,
 				(end - from) * line * sizeof(*band));
 		else
 			end = from;
 		first = from;
-		part.n = geo.n = 1;
+		part.n = 1;
 		part.h = part.ho = to - end;
-		geo.h = to - from;
 		conv_run(inf, &part, x + end * part.w * part.cin, inf->data + conv->weight,
 			 inf->data + conv->bias, conv->act, band + (end - first) * line, scratch);
 		inf->k->dw_forward(&geo, band, inf->data + dw->weight, inf->data + dw->bias,

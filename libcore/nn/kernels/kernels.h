@@ -38,6 +38,43 @@ static inline int nst_conv_pointwise(const struct nst_conv *s)
 	       s->ho == s->h && s->wo == s->w;
 }
 
+/* The convolution that makes lines [first, first+count) of the output of s, of one image: what it
+ * reads begins at line *from of the input. */
+static inline struct nst_conv nst_conv_lines(const struct nst_conv *s, size_t first, size_t count,
+					     size_t *from)
+{
+	struct nst_conv part = *s;
+	size_t at = first * s->stride, end = at + (count - 1) * s->stride + s->k;
+
+	part.n = 1;
+	part.ho = count;
+	part.pad_top = at < s->pad_top ? s->pad_top - at : 0;
+	*from = at < s->pad_top ? 0 : at - s->pad_top;
+	end = end < s->pad_top ? 0 : end - s->pad_top;
+	end = end < s->h ? end : s->h;
+	*from = *from < end ? *from : end;
+	part.h = end - *from;
+	return part;
+}
+
+/* The convolution whose data gradient is that of lines [first, first+count) of the input of s, of
+ * one image: what that reads begins at line *from of the gradient of the output. */
+static inline struct nst_conv nst_conv_lines_grad(const struct nst_conv *s, size_t first,
+						  size_t count, size_t *from)
+{
+	struct nst_conv part = *s;
+	size_t at = first + s->pad_top, end = (at + count - 1) / s->stride + 1;
+
+	part.n = 1;
+	part.h = count;
+	*from = at < s->k ? 0 : (at - s->k) / s->stride + 1;
+	end = end < s->ho ? end : s->ho;
+	*from = *from < end ? *from : end;
+	part.pad_top = at - *from * s->stride;
+	part.ho = end - *from;
+	return part;
+}
+
 /* Batch normalisation with what follows it, over rows = n*pixels of c channels:
  *   u = z * scale[c] + shift[c];  v = u (+ path_scale[image] applied, + residual);  y = act(v)
  * where scale = gamma/sqrt(var+eps), shift = beta - mean*scale.  Order: u, times path factor, plus
@@ -134,6 +171,8 @@ struct nst_kernels {
 	void (*act_backward)(size_t count, enum nst_act act, const float *x, const float *dy,
 			     float *dx);
 	void (*add)(size_t count, const float *x, float *y); /* y += x */
+	/* y = x, past the caches: for what is too much for them and will be read much later. */
+	void (*stream)(size_t count, const float *x, float *y);
 	/* Max pooling k x k, stride, padding as in s (cin == cout); every output must read a
 	 * pixel.  arg keeps the tap for backward, or is NULL. */
 	void (*max_pool)(const struct nst_conv *s, const float *x, float *y, unsigned char *arg);

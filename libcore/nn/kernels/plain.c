@@ -586,6 +586,11 @@ static void add(size_t count, const float *x, float *y)
 		y[i] += x[i];
 }
 
+static void stream(size_t count, const float *x, float *y)
+{
+	memcpy(y, x, count * sizeof(*y));
+}
+
 static void max_pool(const struct nst_conv *s, const float *x, float *y, unsigned char *arg)
 {
 	for (size_t e = 0; e < s->n * s->ho * s->wo * s->cin; e++) {
@@ -686,6 +691,7 @@ const struct nst_kernels nst_kernels_plain = {
 	.act_forward = act_forward,
 	.act_backward = act_backward,
 	.add = add,
+	.stream = stream,
 	.max_pool = max_pool,
 	.max_pool_grad = max_pool_grad,
 	.sgd = sgd,

@@ -5,6 +5,8 @@
  *   GROUP, GROUPS              register tile of a matrix product: GROUPS groups of GROUP rows, by
  *                              two vectors
  *   v_load_n, v_store_n        the first n floats only, 1 <= n <= LANES; others are 0 or untouched
+ *   v_stream, v_stream_end     v_store to a whole vector's boundary, past the caches; makes what was
+ *                              streamed so far precede later stores
  *   v_greater(a,b)             a > b ? a : b, so b where one is NaN; v_less likewise
  *   v_where_positive(x,then)   x > 0 ? then : 0
  *   v_times_power2(x,n)        x * 2^m, m being the low bits of n; all numbers normal */
@@ -28,6 +30,8 @@ static inline V v_zero(void) { return _mm256_setzero_ps(); }
 static inline V v_set1(float x) { return _mm256_set1_ps(x); }
 static inline V v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void v_store(float *p, V v) { _mm256_storeu_ps(p, v); }
+static inline void v_stream(float *p, V v) { _mm256_stream_ps(p, v); }
+static inline void v_stream_end(void) { _mm_sfence(); }
 
 static inline __m256i v_mask(size_t n)
 {

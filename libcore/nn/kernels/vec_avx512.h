@@ -18,6 +18,8 @@ static inline V v_zero(void) { return _mm512_setzero_ps(); }
 static inline V v_set1(float x) { return _mm512_set1_ps(x); }
 static inline V v_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void v_store(float *p, V v) { _mm512_storeu_ps(p, v); }
+static inline void v_stream(float *p, V v) { _mm512_stream_ps(p, v); }
+static inline void v_stream_end(void) { _mm_sfence(); }
 
 static inline __mmask16 v_mask(size_t n) { return (__mmask16)((1u << n) - 1); }
 

@@ -18,6 +18,8 @@ static inline V v_zero(void) { return vdupq_n_f32(0.0f); }
 static inline V v_set1(float x) { return vdupq_n_f32(x); }
 static inline V v_load(const float *p) { return vld1q_f32(p); }
 static inline void v_store(float *p, V v) { vst1q_f32(p, v); }
+static inline void v_stream(float *p, V v) { vst1q_f32(p, v); }
+static inline void v_stream_end(void) {}
 
 static inline V v_load_n(const float *p, size_t n)
 {
