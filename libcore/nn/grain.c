@@ -73,7 +73,7 @@ struct nst_grain_plan {
 	 * the activation that made it. */
 	struct place *act, *again, *grad, *slope;
 	size_t arena, state;      /* floats */
-	size_t kernel_scratch, tensor_scratch, weight_scratch;
+	size_t kernel_scratch, tensor_scratch, sum_scratch;
 	size_t band; /* bytes */
 	size_t widest; /* channels */
 };
@@ -81,7 +81,7 @@ struct nst_grain_plan {
 struct nst_grain {
 	const struct nst_grain_plan *plan;
 	float *arena, *state;
-	float *kernel_scratch, *tensor_scratch, *weight_scratch, *band;
+	float *kernel_scratch, *tensor_scratch, *sum_scratch, *band;
 	float *one, *zero; /* channels of 1 and of 0 */
 	struct nst_profile *profile;
 	unsigned worker; /* of the profile */
@@ -298,7 +298,7 @@ static size_t chunk_images(const struct nst_grain_plan *p, const struct segment 
 		if (o->kind == NST_OP_CONV || o->kind == NST_OP_DW || o->kind == NST_OP_DENSE)
 			weights += net->param[o->param[0]].count;
 	}
-	budget = max_size(CHUNK_BYTES, 2 * weights * sizeof(float));
+	budget = max_size(CHUNK_BYTES, 4 * weights * sizeof(float));
 	while (chunk < p->rows && 2 * chunk * image * sizeof(float) <= budget)
 		chunk *= 2;
 	return chunk < p->rows ? chunk : p->rows;
@@ -534,9 +534,6 @@ static void plan_scratch(struct nst_grain_plan *p)
 			p->kernel_scratch = max_size(p->kernel_scratch, p->k->conv_scratch(&geo));
 		else if (o->kind == NST_OP_DW)
 			p->kernel_scratch = max_size(p->kernel_scratch, p->k->dw_scratch(&geo));
-		if (o->kind == NST_OP_CONV || o->kind == NST_OP_DW)
-			p->weight_scratch =
-				max_size(p->weight_scratch, net->param[o->param[0]].count);
 		if (p->op[i].add_in)
 			p->tensor_scratch =
 				max_size(p->tensor_scratch, chunk * floats_of(&net->tensor[o->in]));
@@ -548,7 +545,7 @@ static void plan_scratch(struct nst_grain_plan *p)
 		p->state += state_floats(net, o, p->rows);
 	}
 	/* Partial statistics of two kinds. */
-	p->weight_scratch = max_size(p->weight_scratch, 2 * NST_ROUND16(p->widest));
+	p->sum_scratch = 2 * NST_ROUND16(p->widest);
 }
 
 int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, size_t rows,
@@ -605,7 +602,7 @@ void nst_grain_plan_free(struct nst_grain_plan *p)
 static size_t total_floats(const struct nst_grain_plan *p)
 {
 	return p->arena + p->state + NST_ROUND16(p->kernel_scratch) +
-	       NST_ROUND16(p->tensor_scratch) + NST_ROUND16(p->weight_scratch) +
+	       NST_ROUND16(p->tensor_scratch) + NST_ROUND16(p->sum_scratch) +
 	       2 * NST_ROUND16(p->widest) + NST_ROUND16(p->band / sizeof(float));
 }
 
@@ -630,8 +627,8 @@ int nst_grain_new(const struct nst_grain_plan *p, struct nst_grain **out, struct
 	g->state = g->arena + p->arena;
 	g->kernel_scratch = g->state + p->state;
 	g->tensor_scratch = g->kernel_scratch + NST_ROUND16(p->kernel_scratch);
-	g->weight_scratch = g->tensor_scratch + NST_ROUND16(p->tensor_scratch);
-	g->one = g->weight_scratch + NST_ROUND16(p->weight_scratch);
+	g->sum_scratch = g->tensor_scratch + NST_ROUND16(p->tensor_scratch);
+	g->one = g->sum_scratch + NST_ROUND16(p->sum_scratch);
 	g->zero = g->one + NST_ROUND16(p->widest);
 	g->band = g->zero + NST_ROUND16(p->widest);
 	for (size_t i = 0; i < p->widest; i++) {
@@ -836,7 +833,7 @@ static void norm_collect(const struct pass *p, size_t i, struct lines l, const f
 {
 	const struct nst_tensor *t = &p->net->tensor[p->net->op[i].in];
 	struct norm_state s = norm_of(p, i);
-	float *mean = p->g->weight_scratch, *var = mean + NST_ROUND16(t->c);
+	float *mean = p->g->sum_scratch, *var = mean + NST_ROUND16(t->c);
 	size_t count = p->m * l.count * t->w;
 	double before = (double)((p->from * t->h + l.first) * t->w), rows = (double)count;
 
@@ -1053,7 +1050,7 @@ static void norm_sums(const struct pass *p, size_t i, struct lines l, float *dy,
 	const struct nst_tensor *t = &p->net->tensor[o->in];
 	struct nst_bn bn = bn_of(p, i, l.count);
 	struct norm_state s = norm_of(p, i);
-	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
+	float *dgamma = p->g->sum_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
 	size_t at = line_at(p, o->in, l.first);
 	int first = p->from == 0 && l.first == 0;
 
@@ -1096,7 +1093,7 @@ static void norm_data(const struct pass *p, size_t i, struct lines l)
 	struct nst_bn bn = bn_of(p, i, l.count);
 	struct norm_state s = norm_of(p, i);
 	float part = (float)((double)(p->m * l.count) / (double)(p->n * t->h));
-	float *dgamma = p->g->weight_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
+	float *dgamma = p->g->sum_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
 	size_t at = line_at(p, o->in, l.first);
 	float *dx = grad_at(p, o->in) + at, *dz = q->add_in ? p->g->tensor_scratch : dx;
 	const float *g = grad_at(p, o->out) + at;
@@ -1129,14 +1126,12 @@ static void conv_weights(const struct pass *p, size_t i, const struct nst_conv *
 			 const float *x, const float *dy)
 {
 	const struct nst_op *o = &p->net->op[i];
-	float *dw = param_grad(p, o, 0), *part = first ? dw : p->g->weight_scratch;
+	float *dw = param_grad(p, o, 0);
 
 	if (o->kind == NST_OP_DW)
-		p->k->dw_weight_grad(geo, x, dy, part, p->g->kernel_scratch);
+		p->k->dw_weight_grad(geo, x, dy, !first, dw, p->g->kernel_scratch);
 	else
-		p->k->conv_weight_grad(geo, x, dy, part, p->g->kernel_scratch);
-	if (!first)
-		p->k->add(p->net->param[o->param[0]].count, part, dw);
+		p->k->conv_weight_grad(geo, x, dy, !first, dw, p->g->kernel_scratch);
 }
 
 /* The gradient dx of the input of operation i, or of the part of it that geo describes. */

@@ -223,7 +223,7 @@ static void run_conv_data(const struct job *j)
 
 static void run_conv_weights(const struct job *j)
 {
-	k->conv_weight_grad(&j->s, j->x, j->dy, j->dw, j->scratch);
+	k->conv_weight_grad(&j->s, j->x, j->dy, 0, j->dw, j->scratch);
 }
 
 static void run_conv_pack(const struct job *j)
@@ -244,7 +244,7 @@ static void run_dw_data(const struct job *j)
 
 static void run_dw_weights(const struct job *j)
 {
-	k->dw_weight_grad(&j->s, j->x, j->dy, j->dw, j->scratch);
+	k->dw_weight_grad(&j->s, j->x, j->dy, 0, j->dw, j->scratch);
 }
 
 /* Multiply-adds without those of padding, for one channel in and out. */

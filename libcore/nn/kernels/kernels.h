@@ -112,9 +112,9 @@ struct nst_kernels {
 	/* dx = gradient of x, overwritten. */
 	void (*conv_data_grad)(const struct nst_conv *s, const float *dy, const float *packed_grad,
 			       float *dx, float *scratch);
-	/* dw (KH,KW,Cin,Cout) = gradient of w, overwritten. */
+	/* dw (KH,KW,Cin,Cout) = [dw +] gradient of w. */
 	void (*conv_weight_grad)(const struct nst_conv *s, const float *x, const float *dy,
-				 float *dw, float *scratch);
+				 int accumulate, float *dw, float *scratch);
 
 	/* ---- depthwise convolution ------------------------------------------------------ */
 	size_t (*dw_scratch)(const struct nst_conv *s);
@@ -122,8 +122,8 @@ struct nst_kernels {
 			   const float *bias, enum nst_act act, float *y, float *scratch);
 	void (*dw_data_grad)(const struct nst_conv *s, const float *dy, const float *w, float *dx,
 			     float *scratch);
-	void (*dw_weight_grad)(const struct nst_conv *s, const float *x, const float *dy, float *dw,
-			       float *scratch);
+	void (*dw_weight_grad)(const struct nst_conv *s, const float *x, const float *dy,
+			       int accumulate, float *dw, float *scratch);
 
 	/* ---- batch normalisation, activation, residual ---------------------------------- */
 	/* mean(c) and biased variance var(c) of z (rows,c); robust against a large mean. */

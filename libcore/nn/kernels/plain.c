@@ -328,8 +328,8 @@ static void conv_data_grad(const struct nst_conv *s, const float *dy, const floa
 	}
 }
 
-static void conv_weight_grad(const struct nst_conv *s, const float *x, const float *dy, float *dw,
-			     float *scratch)
+static void conv_weight_grad(const struct nst_conv *s, const float *x, const float *dy,
+			     int accumulate, float *dw, float *scratch)
 {
 	(void)scratch;
 	for (size_t t = 0; t < s->k * s->k * s->cin; t++) {
@@ -347,7 +347,7 @@ static void conv_weight_grad(const struct nst_conv *s, const float *x, const flo
 					sum += (double)dy[pixel * s->cout + co] *
 					       x[((image * s->h + yy) * s->w + xx) * s->cin + ci];
 			}
-			dw[t * s->cout + co] = (float)sum;
+			dw[t * s->cout + co] = (float)sum + (accumulate ? dw[t * s->cout + co] : 0);
 		}
 	}
 }
@@ -406,8 +406,8 @@ static void dw_data_grad(const struct nst_conv *s, const float *dy, const float 
 	}
 }
 
-static void dw_weight_grad(const struct nst_conv *s, const float *x, const float *dy, float *dw,
-			   float *scratch)
+static void dw_weight_grad(const struct nst_conv *s, const float *x, const float *dy,
+			   int accumulate, float *dw, float *scratch)
 {
 	(void)scratch;
 	for (size_t t = 0; t < s->k * s->k; t++) {
@@ -424,7 +424,7 @@ static void dw_weight_grad(const struct nst_conv *s, const float *x, const float
 					sum += (double)dy[pixel * s->cin + c] *
 					       x[((image * s->h + yy) * s->w + xx) * s->cin + c];
 			}
-			dw[t * s->cin + c] = (float)sum;
+			dw[t * s->cin + c] = (float)sum + (accumulate ? dw[t * s->cin + c] : 0);
 		}
 	}
 }
