@@ -10,10 +10,11 @@
  * A tensor between the operations of one segment is then read while still in cache, tensors that do
  * not outlive their segment exist for one chunk only, and what remains in memory traffic is about
  * half of that of layer after layer.  Where a single image is too large for the cache and a segment
- * is but a norm and a pointwise or depthwise convolution, it goes by bands of lines of the image.  Outputs of norms and of squeeze-and-excitation that nobody
- * outside their segment reads are not kept for the backward pass: it forms a chunk of them again,
- * from what the convolution before wrote, which is to be read then anyway.  Chunk sizes follow from
- * shapes alone, so that the order of all sums, and with it every bit of the result, is fixed. */
+ * is but a norm and a pointwise or depthwise convolution, it goes by bands of lines of the image.
+ * Outputs of norms and of squeeze-and-excitation that nobody outside their segment reads are not
+ * kept for the backward pass: it forms a chunk of them again, from what the convolution before
+ * wrote, which is to be read then anyway.  Sizes of chunks and bands follow from shapes alone, so
+ * that the order of all sums, and with it every bit of the result, is fixed. */
 #include "libcore/nn/grain.h"
 
 #include <math.h>
@@ -985,14 +986,16 @@ static double bands_forward(const struct pass *p, const struct segment *s, doubl
 	float *y = act_at(p, o->in);
 
 	for (size_t at = 0, lines; at < o->geo.ho; at += lines) {
-		float *z = act_at(p, o->out) + line_at(p, o->out, at), *to = s->far_out ? p->g->band : z;
+		float *z = act_at(p, o->out) + line_at(p, o->out, at);
+		float *to = s->far_out ? p->g->band : z;
 		struct nst_conv geo;
 		size_t from, end;
 
 		lines = o->geo.ho - at < s->band ? o->geo.ho - at : s->band;
 		geo = nst_conv_lines(&o->geo, at, lines, &from);
 		end = at + lines == o->geo.ho ? o->geo.h : from + geo.h;
-		norm_apply(p, i, (struct lines){ formed, end - formed }, y + line_at(p, o->in, formed));
+		norm_apply(p, i, (struct lines){ formed, end - formed },
+			   y + line_at(p, o->in, formed));
 		formed = end;
 		since = counted(p, NST_PHASE_FORWARD, i, at == 0, since);
 
@@ -1041,8 +1044,8 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 /* ---- backward ------------------------------------------------------------------------------ */
 
 /* Pass 1 of norm `i`: the gradient behind its activation, also that of the residual, and its two
- * sums.  dy has the lines of the gradient of its output, `behind` those of the output, or the slopes
- * there. */
+ * sums.  dy has the lines of the gradient of its output, `behind` those of the output, or of the
+ * slopes there. */
 static void norm_sums(const struct pass *p, size_t i, struct lines l, float *dy,
 		      const float *behind)
 {
@@ -1121,7 +1124,8 @@ static void column_sums(size_t rows, size_t c, const float *x, int accumulate, f
 			sum[j] += x[r * c + j];
 }
 
-/* Add the share of x and dy, which geo describes, to the weight gradient of operation i, or set it. */
+/* Add the share of x and dy, which geo describes, to the weight gradient of operation i; the first
+ * one is set. */
 static void conv_weights(const struct pass *p, size_t i, const struct nst_conv *geo, int first,
 			 const float *x, const float *dy)
 {

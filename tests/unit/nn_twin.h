@@ -498,7 +498,7 @@ static inline struct nst_net *net_from(const char *name, const char *text, size_
 				       size_t classes)
 {
 	struct nst_arch arch;
-	struct nst_net *net;
+	struct nst_net *net = NULL;
 	struct nst_err err = { 0 };
 
 	if (nst_arch_parse(name, text, &arch, &err) ||

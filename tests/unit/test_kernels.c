@@ -614,9 +614,8 @@ static void check_conv(int depthwise, const struct nst_conv *s, enum nst_act act
 	weight_grad(PLAIN, depthwise, s, absolute(x, nx), absolute(dy, ny), 0, dw_size);
 	more_size = absolute(start, nw);
 	for (size_t i = 0; i < nw; i++) {
-		near_by(&more0[i], (float[]){ dw0[i] + start[i] }, (float[]){ dw_size[i] + more_size[i] },
-			1, 1e-6);
 		more_size[i] += dw_size[i];
+		near_by(&more0[i], (float[]){ dw0[i] + start[i] }, &more_size[i], 1, 1e-6);
 	}
 	for (size_t t = 1; t < ntables; t++) {
 		float *y = blank(ny), *dx = blank(nx), *dw = blank(nw);
