@@ -19,7 +19,8 @@ void *nst_alloc(size_t n, size_t size, struct nst_err *err) NST_MUST_CHECK;
 /* As nst_alloc, filled with zeros. */
 void *nst_zalloc(size_t n, size_t size, struct nst_err *err) NST_MUST_CHECK;
 
-/* As nst_alloc, aligned to NST_ALIGN and rounded up to whole lines; contents are undefined. */
+/* As nst_alloc, aligned to NST_ALIGN and rounded up to whole lines, or from 4 MiB on to whole large
+ * pages; contents are undefined. */
 void *nst_alloc_aligned(size_t n, size_t size, struct nst_err *err) NST_MUST_CHECK;
 
 /* Copy of a string; the caller frees.  NULL on lack of memory. */

@@ -227,9 +227,9 @@ static void test_tables(void **state)
 	}
 }
 
-/* Maps so large that a grain is worked on in several chunks, or an image by bands, of which those of
- * 17 times 16 channels go past the caches; here whole gradients are held against
- * slopes along random directions. */
+/* Maps so large that a grain is worked on in several chunks, or an image by bands, of which
+ * those of 17 times 16 channels go past the caches; here whole gradients are held against slopes
+ * along random directions. */
 static const char *const large[] = {
 	"net size=48 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0.5\n"
 	"conv k=3 s=1 c=16 bn=1 act=relu\n"

@@ -591,7 +591,7 @@ static void weight_grad(const struct nst_kernels *t, int depthwise, const struct
 /* Minimal filtering goes through sums that are larger than the result. */
 static double weight_eps(int depthwise, const struct nst_conv *s)
 {
-	return !depthwise && nst_wino_fits(s) ? 8e-6 : 4e-6;
+	return !depthwise && nst_wino_fits(s) ? 4e-6 : 3e-6;
 }
 
 static void check_conv(int depthwise, const struct nst_conv *s, enum nst_act act, int with_bias)
