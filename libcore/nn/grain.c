@@ -31,7 +31,7 @@ enum {
 	 * weights. */
 	CHUNK_BYTES = 512 << 10,
 	/* And all tensors of a band, backward, of which but a part is in use at a time. */
-	BAND_BYTES = 3 << 20,
+	BAND_BYTES = 1536 << 10,
 	/* What a segment makes of a whole grain is written past the caches when it is larger. */
 	FAR_BYTES = 16 << 20,
 };
@@ -743,6 +743,7 @@ struct pass {
 	const float *params;
 	float *grad; /* backward */
 	size_t n, from, m;
+	struct nst_ahead *ahead; /* what convolutions ask the memory for meanwhile, or NULL */
 };
 
 /* Tensor t, or its gradient, from the first image of the chunk on. */
@@ -789,6 +790,7 @@ static struct nst_conv conv_of(const struct pass *p, const struct nst_op *o)
 	struct nst_conv geo = o->geo;
 
 	geo.n = p->m;
+	geo.ahead = p->ahead;
 	return geo;
 }
 
@@ -1019,7 +1021,7 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 		       const struct nst_pack *pack)
 {
 	const struct nst_grain_plan *plan = g->plan;
-	struct pass p = { g, plan, plan->net, plan->k, pack, params, NULL, n, 0, 0 };
+	struct pass p = { g, plan, plan->net, plan->k, pack, params, NULL, n, 0, 0, NULL };
 	double since = nst_profile_now(g->profile);
 
 	for (size_t s = 0; s < plan->nsegments; s++) {
@@ -1246,6 +1248,48 @@ static void op_redo(const struct pass *p, size_t i)
 			  has_slope(o) ? slope_at(p, o->out) : NULL);
 }
 
+/* Convolutions of a chunk, or band, of segment s shall ask for what the next one begins by reading:
+ * so many floats of the gradient and the input of the norm behind, for its pass 2, from out_at on in
+ * what is at hand now, and of the input of the segment's own norm, to form its output again. */
+static void ask_ahead(const struct pass *p, const struct segment *s, size_t out_at,
+		      size_t out_floats, size_t in_at, size_t in_floats)
+{
+	const struct nst_op *own = &p->net->op[s->first], *behind = &p->net->op[s->end];
+
+	memset(p->ahead, 0, sizeof(*p->ahead));
+	if (s->end < p->net->nops) {
+		p->ahead->place[0].at = grad_at(p, behind->out) + out_at;
+		p->ahead->place[1].at = act_at(p, behind->in) + out_at;
+		p->ahead->place[0].floats = p->ahead->place[1].floats = out_floats;
+	}
+	if (own->kind == NST_OP_BN) {
+		p->ahead->place[2].at = act_at(p, own->in) + in_at;
+		p->ahead->place[2].floats = in_floats;
+	}
+}
+
+static void ask_for_chunk(const struct pass *p, const struct segment *s)
+{
+	size_t out = floats_of(&p->net->tensor[p->net->op[s->end - 1].out]);
+	size_t in = floats_of(&p->net->tensor[p->net->op[s->first].in]);
+	size_t left = p->n - p->from - p->m, images = left < s->chunk ? left : s->chunk;
+
+	ask_ahead(p, s, p->m * out, images * out, p->m * in, images * in);
+}
+
+/* The next band is of `lines` lines of output from `at` on; lines of input from `formed` on are yet
+ * to be formed. */
+static void ask_for_band(const struct pass *p, const struct segment *s, size_t at, size_t formed,
+			 size_t lines)
+{
+	const struct nst_op *o = &p->net->op[s->first + 1];
+	size_t out = o->geo.ho - at < lines ? o->geo.ho - at : lines;
+	size_t in = o->geo.h - formed, most = lines * o->geo.stride;
+
+	ask_ahead(p, s, line_at(p, o->out, at), line_at(p, o->out, out),
+		  line_at(p, o->in, formed), line_at(p, o->in, in < most ? in : most));
+}
+
 /* A segment of a norm and a convolution by bands, for an image, together with pass 2 of the norm
  * behind.  A line of the convolution's input is done with when all outputs that read it are. */
 static double bands_backward(const struct pass *p, const struct segment *s, double since)
@@ -1274,6 +1318,8 @@ static double bands_backward(const struct pass *p, const struct segment *s, doub
 		formed = end;
 		since = counted(p, NST_PHASE_BACKWARD, i, 0, since);
 
+		geo.ahead = p->ahead;
+		ask_for_band(p, s, at + lines, end, lines);
 		conv_weights(p, conv, &geo, p->from == 0 && at == 0, y + line_at(p, o->in, from),
 			     dy + line_at(p, o->out, at));
 		ready = (at + lines) * whole->stride;
@@ -1287,6 +1333,7 @@ static double bands_backward(const struct pass *p, const struct segment *s, doub
 
 			in = line_at(p, o->in, done);
 			geo = nst_conv_lines_grad(whole, l.first, l.count, &dy_from);
+			geo.ahead = p->ahead;
 			conv_data(p, conv, &geo, dy + line_at(p, o->out, dy_from), to);
 			since = counted(p, NST_PHASE_BACKWARD, conv, at == 0, since);
 			norm_sums(p, i, l, to, slope ? slope + in : y + in);
@@ -1347,7 +1394,8 @@ void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
 			const struct nst_pack *pack, double share, float *grad)
 {
 	const struct nst_grain_plan *plan = g->plan;
-	struct pass p = { g, plan, plan->net, plan->k, pack, params, grad, n, 0, 0 };
+	struct nst_ahead ahead;
+	struct pass p = { g, plan, plan->net, plan->k, pack, params, grad, n, 0, 0, &ahead };
 	double since = nst_profile_now(g->profile);
 
 	for (size_t s = plan->nsegments; s-- > 0;) {
@@ -1371,6 +1419,7 @@ void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
 				op_redo(&p, i);
 				since = counted(&p, NST_PHASE_BACKWARD, i, 0, since);
 			}
+			ask_for_chunk(&p, seg);
 			for (size_t i = seg->end; i-- > seg->first;) {
 				op_backward(&p, i);
 				since = counted(&p, NST_PHASE_BACKWARD, i, p.m, since);

@@ -207,7 +207,11 @@ static void conv_fill(const struct nst_infer *inf, const struct nst_conv *geo, c
 /* The dense layer is a convolution of maps of one pixel. */
 static struct nst_conv dense_geo(const struct nst_net *net, const struct nst_op *o)
 {
-	return (struct nst_conv){ 1, 1, 1, net->tensor[o->in].c, 1, 1, net->classes, 1, 1, 0, 0 };
+	struct nst_conv s = { .n = 1, .h = 1, .w = 1, .ho = 1, .wo = 1, .k = 1, .stride = 1 };
+
+	s.cin = net->tensor[o->in].c;
+	s.cout = net->classes;
+	return s;
 }
 
 static size_t weights_reserve(struct nst_infer *inf)

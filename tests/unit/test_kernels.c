@@ -728,17 +728,17 @@ static void test_depthwise(void **state)
 static void test_conv_real(void **state)
 {
 	static const struct nst_conv dense[] = {
-		{2, 32, 32, 3, 32, 32, 16, 3, 1, 1, 1}, {3, 8, 8, 64, 8, 8, 64, 3, 1, 1, 1},
-		{2, 16, 16, 32, 8, 8, 64, 3, 2, 1, 1},  {3, 16, 16, 32, 8, 8, 64, 1, 2, 0, 0},
-		{2, 32, 32, 3, 16, 16, 32, 3, 2, 0, 0}, {3, 8, 8, 40, 8, 8, 24, 1, 1, 0, 0},
-		{1, 90, 90, 8, 90, 90, 8, 3, 1, 1, 1},  {1, 90, 90, 8, 45, 45, 8, 3, 2, 0, 0},
-		{1, 60, 60, 3, 30, 30, 8, 7, 2, 3, 3},  {2, 7, 7, 48, 7, 7, 48, 3, 1, 1, 1},
+		{2, 32, 32, 3, 32, 32, 16, 3, 1, 1, 1, NULL}, {3, 8, 8, 64, 8, 8, 64, 3, 1, 1, 1, NULL},
+		{2, 16, 16, 32, 8, 8, 64, 3, 2, 1, 1, NULL},  {3, 16, 16, 32, 8, 8, 64, 1, 2, 0, 0, NULL},
+		{2, 32, 32, 3, 16, 16, 32, 3, 2, 0, 0, NULL}, {3, 8, 8, 40, 8, 8, 24, 1, 1, 0, 0, NULL},
+		{1, 90, 90, 8, 90, 90, 8, 3, 1, 1, 1, NULL},  {1, 90, 90, 8, 45, 45, 8, 3, 2, 0, 0, NULL},
+		{1, 60, 60, 3, 30, 30, 8, 7, 2, 3, 3, NULL},  {2, 7, 7, 48, 7, 7, 48, 3, 1, 1, 1, NULL},
 	};
 	static const struct nst_conv depthwise[] = {
-		{2, 16, 16, 96, 8, 8, 96, 3, 2, 0, 0},  {3, 8, 8, 144, 8, 8, 144, 5, 1, 2, 2},
-		{9, 4, 4, 240, 4, 4, 240, 3, 1, 1, 1},  {40, 2, 2, 72, 2, 2, 72, 5, 1, 2, 2},
-		{70, 2, 2, 40, 1, 1, 40, 5, 2, 1, 1},   {300, 1, 1, 24, 1, 1, 24, 5, 1, 2, 2},
-		{1, 56, 56, 24, 56, 56, 24, 3, 1, 1, 1}, {1, 57, 57, 20, 29, 29, 20, 5, 2, 2, 2},
+		{2, 16, 16, 96, 8, 8, 96, 3, 2, 0, 0, NULL},  {3, 8, 8, 144, 8, 8, 144, 5, 1, 2, 2, NULL},
+		{9, 4, 4, 240, 4, 4, 240, 3, 1, 1, 1, NULL},  {40, 2, 2, 72, 2, 2, 72, 5, 1, 2, 2, NULL},
+		{70, 2, 2, 40, 1, 1, 40, 5, 2, 1, 1, NULL},   {300, 1, 1, 24, 1, 1, 24, 5, 1, 2, 2, NULL},
+		{1, 56, 56, 24, 56, 56, 24, 3, 1, 1, 1, NULL}, {1, 57, 57, 20, 29, 29, 20, 5, 2, 2, 2, NULL},
 	};
 
 	(void)state;
@@ -751,7 +751,7 @@ static void test_conv_real(void **state)
 /* The result for an image must not depend on its neighbours in the grain. */
 static void test_conv_single_images(void **state)
 {
-	const struct nst_conv grain = {5, 9, 7, 24, 5, 4, 40, 3, 2, 1, 1};
+	const struct nst_conv grain = {5, 9, 7, 24, 5, 4, 40, 3, 2, 1, 1, NULL};
 	struct nst_conv one = grain;
 	float *x = random_block(x_size(&grain)), *w = random_block(3 * 3 * 24 * 40);
 
@@ -766,6 +766,67 @@ static void test_conv_single_images(void **state)
 			forward(tables[t], 0, &one, x + i * x_size(&one), w, NULL, NST_ACT_SWISH,
 				alone + i * y_size(&one));
 		same_bits(alone, y, y_size(&grain));
+	}
+}
+
+/* The three results of a convolution, one behind the other. */
+static float *all_results(const struct nst_kernels *t, const struct nst_conv *s, const float *x,
+			  const float *w, const float *dy)
+{
+	float *y = blank(y_size(s) + x_size(s) + s->k * s->k * s->cin * s->cout);
+
+	forward(t, 0, s, x, w, NULL, NST_ACT_NONE, y);
+	data_grad(t, 0, s, dy, w, y + y_size(s));
+	weight_grad(t, 0, s, x, dy, 0, y + y_size(s) + x_size(s));
+	return y;
+}
+
+/* Asking for memory changes no result, and asks for what it was told to, no more: the places end
+ * where they should, one after the other.  plain asks for nothing. */
+static void test_conv_ahead(void **state)
+{
+	/* A matrix product, a direct convolution with its phases, one by winograd.inc. */
+	static const struct nst_conv cases[] = {
+		{2, 9, 7, 40, 9, 7, 72, 1, 1, 0, 0, NULL},
+		{2, 9, 7, 24, 5, 4, 40, 3, 2, 1, 1, NULL},
+		{2, 8, 8, 32, 8, 8, 48, 3, 1, 1, 1, NULL},
+	};
+	static const size_t floats[NST_AHEAD_PLACES] = {1000, 1, 777}, many = 1 << 20;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct nst_conv s = cases[i];
+		size_t nw = s.k * s.k * s.cin * s.cout, all = x_size(&s) + y_size(&s) + nw;
+		float *x = random_block(x_size(&s)), *w = random_block(nw);
+		float *dy = random_block(y_size(&s)), *other = random_block(many);
+
+		for (size_t t = 0; t < ntables; t++) {
+			struct nst_ahead ahead = {{{NULL, 0}}};
+			float *with, *without;
+
+			name_conv(&s, "ahead", tables[t]->name);
+			s.ahead = NULL;
+			without = all_results(tables[t], &s, x, w, dy);
+			for (size_t a = 0; a < NST_AHEAD_PLACES; a++) {
+				ahead.place[a].at = other + a * 3;
+				ahead.place[a].floats = floats[a];
+			}
+			s.ahead = &ahead;
+			with = all_results(tables[t], &s, x, w, dy);
+			same_bits(with, without, all);
+			for (size_t a = 0; t > 0 && a < NST_AHEAD_PLACES; a++) {
+				assert_ptr_equal(ahead.place[a].at, other + a * 3 + floats[a]);
+				assert_int_equal(ahead.place[a].floats, 0);
+			}
+			/* Fewer steps than lines: the rest is left. */
+			ahead.place[0].at = other;
+			ahead.place[0].floats = many;
+			all_results(tables[t], &s, x, w, dy);
+			assert_ptr_equal(ahead.place[0].at + ahead.place[0].floats, other + many);
+			assert_true(ahead.place[0].floats > 0);
+			assert_int_equal(ahead.place[0].floats < many, t > 0);
+		}
+		drop_all();
 	}
 }
 
@@ -811,9 +872,9 @@ static void check_slopes(const struct nst_kernels *t, int depthwise, const struc
 static void test_conv_slopes(void **state)
 {
 	static const struct nst_conv cases[] = {
-		{2, 5, 6, 5, 5, 6, 19, 3, 1, 1, 1}, {2, 6, 7, 8, 3, 4, 5, 3, 2, 1, 1},
-		{2, 7, 6, 3, 4, 3, 17, 5, 2, 2, 1}, {1, 5, 5, 6, 5, 5, 7, 1, 1, 0, 0},
-		{1, 6, 6, 16, 3, 3, 9, 1, 2, 0, 0}, {1, 6, 4, 5, 3, 2, 6, 3, 2, 0, 0},
+		{2, 5, 6, 5, 5, 6, 19, 3, 1, 1, 1, NULL}, {2, 6, 7, 8, 3, 4, 5, 3, 2, 1, 1, NULL},
+		{2, 7, 6, 3, 4, 3, 17, 5, 2, 2, 1, NULL}, {1, 5, 5, 6, 5, 5, 7, 1, 1, 0, 0, NULL},
+		{1, 6, 6, 16, 3, 3, 9, 1, 2, 0, 0, NULL}, {1, 6, 4, 5, 3, 2, 6, 3, 2, 0, 0, NULL},
 	};
 
 	(void)state;
@@ -1205,7 +1266,7 @@ static void test_max_pool(void **state)
 
 static void test_max_pool_value(void **state)
 {
-	const struct nst_conv s = {1, 3, 3, 1, 2, 2, 1, 3, 2, 1, 1};
+	const struct nst_conv s = {1, 3, 3, 1, 2, 2, 1, 3, 2, 1, 1, NULL};
 	const float x[9] = {1, -5, 2, 4, 0, 3, 4, 8, -1}, dy[4] = {10, 20, 30, 40};
 
 	(void)state;
@@ -1331,6 +1392,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_conv_minimal, teardown),
 		cmocka_unit_test_teardown(test_conv_real, teardown),
 		cmocka_unit_test_teardown(test_conv_single_images, teardown),
+		cmocka_unit_test_teardown(test_conv_ahead, teardown),
 		cmocka_unit_test_teardown(test_conv_slopes, teardown),
 		cmocka_unit_test_teardown(test_depthwise, teardown),
 		cmocka_unit_test_teardown(test_bn_stats, teardown),

@@ -23,12 +23,25 @@
 
 enum nst_act { NST_ACT_NONE, NST_ACT_RELU, NST_ACT_SWISH, NST_ACT_SIGMOID };
 
+/* Memory that the caller will read next.  Products, which leave the memory idle, ask for it while they
+ * multiply, a line of a cache for each step of a register tile, one place after the other; what has
+ * been asked for is taken away.  It changes no result. */
+enum { NST_AHEAD_PLACES = 3 };
+
+struct nst_ahead {
+	struct {
+		const float *at;
+		size_t floats;
+	} place[NST_AHEAD_PLACES];
+};
+
 /* A convolution of a grain: x (n,h,w,cin) -> y (n,ho,wo,cout); output pixel (i,j), tap (a,b) reads
  * input pixel (i*stride + a - pad_top, j*stride + b - pad_left), zero outside. */
 struct nst_conv {
 	size_t n, h, w, cin;
 	size_t ho, wo, cout; /* depthwise: cout == cin */
 	size_t k, stride, pad_top, pad_left;
+	struct nst_ahead *ahead; /* to be asked for meanwhile by dense ones, or NULL */
 };
 
 /* Is it one matrix product, (n*h*w, cin) by (cin, cout)? */
