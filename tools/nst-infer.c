@@ -16,7 +16,7 @@
 #include "libcore/select/target.h"
 #include "libcore/util/mem.h"
 
-enum { BATCH = 256 }; /* rows at a time; the result does not depend on it */
+enum { BATCH = 512 }; /* rows at a time; the result does not depend on it */
 enum { SOFT = -1, HARD = 0, CARRY_AUTO = -1 };
 
 struct infer {
