@@ -4,6 +4,8 @@
  *   LANES, TABLE, TABLE_NAME   floats in a vector, symbol and name of the table
  *   GROUP, GROUPS              register tile of a matrix product: GROUPS groups of GROUP rows, by
  *                              two vectors
+ *   HALF, H, h_zero ...        the same words for half a vector of HALF floats, with which such a
+ *                              tile may end; where there is none, HALF is LANES and H is V
  *   v_load_n, v_store_n        the first n floats only, 1 <= n <= LANES; others are 0 or untouched
  *   v_stream, v_stream_end     v_store to a whole vector's boundary, past the caches; makes what was
  *                              streamed so far precede later stores
@@ -23,6 +25,7 @@
 /* 16 registers: 3 groups of 2 rows by 2 vectors of accumulators leave 4. */
 #define GROUP  2
 #define GROUPS 3
+#define HALF   LANES
 
 typedef __m256 V;
 

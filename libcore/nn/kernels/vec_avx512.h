@@ -11,6 +11,7 @@
 /* 32 registers: 3 groups of 4 rows by 2 vectors of accumulators leave 8. */
 #define GROUP  4
 #define GROUPS 3
+#define HALF   8
 
 typedef __m512 V;
 
@@ -55,6 +56,28 @@ static inline V v_times_power2(V x, V n)
 	__m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(n), 23);
 
 	return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), exponent));
+}
+
+/* Half a vector: half the work of a multiplier. */
+typedef __m256 H;
+
+static inline H h_zero(void) { return _mm256_setzero_ps(); }
+static inline H h_set1(float x) { return _mm256_set1_ps(x); }
+static inline H h_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline H h_add(H a, H b) { return _mm256_add_ps(a, b); }
+static inline H h_fma(H a, H b, H c) { return _mm256_fmadd_ps(a, b, c); }
+
+static inline H h_load_n(const float *p, size_t n)
+{
+	return n == HALF ? h_load(p) : _mm256_maskz_loadu_ps((__mmask8)v_mask(n), p);
+}
+
+static inline void h_store_n(float *p, H v, size_t n)
+{
+	if (n == HALF)
+		_mm256_storeu_ps(p, v);
+	else
+		_mm256_mask_storeu_ps(p, (__mmask8)v_mask(n), v);
 }
 
 #endif

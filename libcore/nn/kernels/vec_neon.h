@@ -11,6 +11,7 @@
 /* 32 registers: 3 groups of 4 rows by 2 vectors of accumulators leave 8. */
 #define GROUP  4
 #define GROUPS 3
+#define HALF   LANES
 
 typedef float32x4_t V;
 
