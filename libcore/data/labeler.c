@@ -62,18 +62,18 @@ static int match_classes(struct member *m, const struct member *first, struct ns
 static int open_member(struct nst_labeler *l, struct member *m, const char *path,
 		       enum nst_weights weights, struct nst_err *err)
 {
-	float *params;
+	const float **param;
 	int r;
 
 	if (nst_modelfile_open(&m->file, path, err) < 0)
 		return err->code;
-	params = nst_alloc_aligned(m->file.net->nfloats, sizeof(*params), err);
-	if (!params)
+	param = nst_alloc(m->file.net->nparams, sizeof(*param), err);
+	if (!param)
 		return NST_ENOMEM;
-	r = nst_modelfile_weights(&m->file, weights, params, err);
+	r = nst_modelfile_find(&m->file, weights, param, err);
 	if (r == 0)
-		r = nst_infer_new(m->file.net, params, l->arithmetic, l->pool, &m->infer, err);
-	free(params);
+		r = nst_infer_from(m->file.net, param, l->arithmetic, l->pool, &m->infer, err);
+	free(param);
 	if (r < 0)
 		return nst_err_prefix(err, "%s", name_of(m));
 	if (match_classes(m, &l->member[0], err) < 0)
@@ -175,31 +175,56 @@ int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struc
 	return 0;
 }
 
+/* Logits of rows on their way into sum. */
+struct adding {
+	const struct member *member;
+	double temperature;
+	float *logits;
+	double *sum;
+	size_t classes, rows;
+};
+
+enum { ROWS_PER_TASK = 16 };
+
+static void add_rows(void *ctx, size_t number, unsigned worker)
+{
+	const struct adding *a = ctx;
+	size_t first = number * ROWS_PER_TASK, left = a->rows - first;
+	size_t n = left < ROWS_PER_TASK ? left : ROWS_PER_TASK;
+	float *logits = a->logits + first * a->classes;
+	double *sum = a->sum + first * a->classes;
+
+	(void)worker;
+	for (size_t row = 0; row < n; row++, logits += a->classes, sum += a->classes) {
+		nst_softmax(logits, a->classes, a->temperature, logits);
+		for (size_t i = 0; i < a->classes; i++)
+			sum[a->member->map[i]] += logits[i];
+	}
+}
+
 /* Add one model's probabilities of n rows to sum. */
 static int add_member(struct nst_labeler *l, struct member *m, uint64_t first, size_t n,
 		      struct nst_err *err)
 {
-	size_t classes = (size_t)m->file.model.classes;
 	struct nst_load_range range = {m->loader, first};
-	float *logits = (float *)(void *)l->logits.data;
-	double *sum = (double *)(void *)l->sum.data;
+	struct adding a = {
+		.member = m, .temperature = l->temperature,
+		.logits = (float *)(void *)l->logits.data, .sum = (double *)(void *)l->sum.data,
+		.classes = (size_t)m->file.model.classes, .rows = n,
+	};
 
-	if (nst_infer_run(m->infer, n, nst_load_range, &range, logits, err) < 0)
+	if (nst_infer_run(m->infer, n, nst_load_range, &range, a.logits, err) < 0)
 		return err->code;
-	for (size_t row = 0; row < n; row++, logits += classes, sum += classes) {
-		for (size_t i = 0; i < classes; i++) {
-			char name[256];
+	for (size_t i = 0; i < n * a.classes; i++) {
+		char name[256];
 
-			if (isfinite(logits[i]))
-				continue;
-			nst_dataset_name(l->ds, first + row, name, sizeof(name));
-			return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
-					"diverged", name_of(m), name);
-		}
-		nst_softmax(logits, classes, l->temperature, logits);
-		for (size_t i = 0; i < classes; i++)
-			sum[m->map[i]] += logits[i];
+		if (isfinite(a.logits[i]))
+			continue;
+		nst_dataset_name(l->ds, first + i / a.classes, name, sizeof(name));
+		return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
+				"diverged", name_of(m), name);
 	}
+	nst_pool_run(l->pool, (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, add_rows, &a);
 	return 0;
 }
 

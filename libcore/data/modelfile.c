@@ -90,16 +90,18 @@ void nst_modelfile_unpack(const struct nst_modelfile *m, const float *stored, fl
 	}
 }
 
-int nst_modelfile_weights(const struct nst_modelfile *m, enum nst_weights which, float *params,
-			  struct nst_err *err)
+int nst_modelfile_find(const struct nst_modelfile *m, enum nst_weights which, const float **param,
+		       struct nst_err *err)
 {
+	const float *from;
 	int raw = which == NST_WEIGHTS_RAW || (which == NST_WEIGHTS_BEST && !m->model.ema);
 
 	if (!raw && !m->model.ema)
 		return nst_fail(err, NST_EINVAL, "%s has no moving average of its weights",
 				nst_image_name(m->image));
-	memset(params, 0, m->net->nfloats * sizeof(*params));
-	nst_modelfile_unpack(m, raw ? m->model.data : m->model.ema, params);
+	from = raw ? m->model.data : m->model.ema;
+	for (size_t i = 0; i < m->net->nparams; i++)
+		param[i] = from + nst_model_find(&m->model, m->net->param[i].name)->offset;
 	return 0;
 }
 

@@ -27,9 +27,10 @@ int nst_modelfile_open(struct nst_modelfile *m, const char *path, struct nst_err
 	NST_MUST_CHECK;
 void nst_modelfile_release(struct nst_modelfile *m);
 
-/* Fill the flat vector (net->nfloats) of the model's own net. */
-int nst_modelfile_weights(const struct nst_modelfile *m, enum nst_weights which, float *params,
-			  struct nst_err *err) NST_MUST_CHECK;
+/* Where each of net->param lies in the model, which owns it.  Returns 0 or NST_EINVAL (there is no
+ * moving average). */
+int nst_modelfile_find(const struct nst_modelfile *m, enum nst_weights which, const float **param,
+		       struct nst_err *err) NST_MUST_CHECK;
 
 /* Fill the tensors of another net by name, from the best weights.  A tensor that the file lacks or
  * has in another shape is an error that names it.  Without `classifier` the last dense layer is not

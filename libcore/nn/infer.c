@@ -269,13 +269,13 @@ static size_t weights_reserve(struct nst_infer *inf)
 }
 
 /* Scale and shift that a norm with running statistics amounts to. */
-static void norm_fold(const struct nst_net *net, const struct nst_op *norm, const float *params,
-		      float *scale, float *shift)
+static void norm_fold(const struct nst_net *net, const struct nst_op *norm,
+		      const float *const *param, float *scale, float *shift)
 {
 	const float *p[4];
 
 	for (int i = 0; i < 4; i++)
-		p[i] = params + net->param[norm->param[i]].offset;
+		p[i] = param[norm->param[i]];
 	for (size_t c = 0; c < net->tensor[norm->in].c; c++) {
 		double s = p[0][c] / sqrt((double)p[3][c] + net->arch.bn_eps);
 
@@ -299,7 +299,7 @@ static const struct nst_op *norm_of(const struct nst_net *net, const struct nst_
 
 /* Weights of a convolution times the scale of its norm, the norm's shift as bias.  `folded` has
  * room for the largest weight and two rows of channels. */
-static void conv_prepare(struct nst_infer *inf, const struct step *s, const float *params,
+static void conv_prepare(struct nst_infer *inf, const struct step *s, const float *const *param,
 			 float *folded)
 {
 	const struct nst_net *net = inf->net;
@@ -307,13 +307,14 @@ static void conv_prepare(struct nst_infer *inf, const struct step *s, const floa
 	const struct nst_op *norm = norm_of(net, s->op);
 	size_t c = s->op->geo.cout;
 	float *scale = folded + NST_ROUND16(p->count), *bias = inf->data + s->bias;
-	const float *w = params + p->offset;
+	const float *w = param[s->op->param[0]];
 
 	fill_identity(c, scale, bias);
 	if (norm)
-		norm_fold(net, norm, params, scale, bias);
-	for (size_t i = 0; i < p->count; i++)
-		folded[i] = w[i] * scale[i % c];
+		norm_fold(net, norm, param, scale, bias);
+	for (size_t i = 0; i < p->count; i += c)
+		for (size_t j = 0; j < c; j++)
+			folded[i + j] = w[i + j] * scale[j];
 	if (s->op->kind == NST_OP_CONV)
 		conv_fill(inf, &s->op->geo, folded, inf->data + s->weight);
 	else
@@ -324,11 +325,11 @@ static void conv_prepare(struct nst_infer *inf, const struct step *s, const floa
 
 /* A dense layer, or one of the two of squeeze-and-excitation. */
 static void dense_prepare(struct nst_infer *inf, const struct nst_op *o, int which,
-			  const float *params, size_t weight, size_t bias)
+			  const float *const *param, size_t weight, size_t bias)
 {
 	const struct nst_param *p = &inf->net->param[o->param[which]];
 	const struct nst_param *b = &inf->net->param[o->param[which + 1]];
-	const float *w = params + p->offset;
+	const float *w = param[o->param[which]];
 	float *packed = inf->data + weight;
 
 	if (o->kind == NST_OP_DENSE) {
@@ -338,10 +339,10 @@ static void dense_prepare(struct nst_infer *inf, const struct nst_op *o, int whi
 	} else {
 		inf->k->pack(p->shape[0], p->shape[1], w, p->shape[1], packed);
 	}
-	memcpy(inf->data + bias, params + b->offset, b->count * sizeof(float));
+	memcpy(inf->data + bias, param[o->param[which + 1]], b->count * sizeof(float));
 }
 
-static int weights_prepare(struct nst_infer *inf, const float *params, struct nst_err *err)
+static int weights_prepare(struct nst_infer *inf, const float *const *param, struct nst_err *err)
 {
 	const struct nst_net *net = inf->net;
 	size_t largest = 0, widest = 0;
@@ -360,21 +361,21 @@ static int weights_prepare(struct nst_infer *inf, const float *params, struct ns
 		switch (s->op->kind) {
 		case NST_OP_CONV:
 		case NST_OP_DW:
-			conv_prepare(inf, s, params, folded);
+			conv_prepare(inf, s, param, folded);
 			break;
 		case NST_OP_BN:
-			norm_fold(net, s->op, params, inf->data + s->weight, inf->data + s->bias);
+			norm_fold(net, s->op, param, inf->data + s->weight, inf->data + s->bias);
 			break;
 		case NST_OP_ADD:
 			fill_identity(net->tensor[s->out].c, inf->data + s->weight,
 				      inf->data + s->bias);
 			break;
 		case NST_OP_SE:
-			dense_prepare(inf, s->op, 0, params, s->weight, s->bias);
-			dense_prepare(inf, s->op, 2, params, s->weight2, s->bias2);
+			dense_prepare(inf, s->op, 0, param, s->weight, s->bias);
+			dense_prepare(inf, s->op, 2, param, s->weight2, s->bias2);
 			break;
 		case NST_OP_DENSE:
-			dense_prepare(inf, s->op, 0, params, s->weight, s->bias);
+			dense_prepare(inf, s->op, 0, param, s->weight, s->bias);
 			break;
 		case NST_OP_SHORTCUT:
 		case NST_OP_MAXPOOL:
@@ -548,7 +549,7 @@ static int memory_plan(struct nst_infer *inf, struct nst_err *err)
 	return 0;
 }
 
-static int prepare(struct nst_infer *inf, const float *params, struct nst_err *err)
+static int prepare(struct nst_infer *inf, const float *const *param, struct nst_err *err)
 {
 	const struct nst_net *net = inf->net;
 	unsigned threads = nst_pool_threads(inf->pool);
@@ -570,12 +571,13 @@ static int prepare(struct nst_infer *inf, const float *params, struct nst_err *e
 	inf->data = nst_alloc_aligned(weights_reserve(inf), sizeof(float), err);
 	if (!inf->data)
 		return err->code;
-	r = weights_prepare(inf, params, err);
+	r = weights_prepare(inf, param, err);
 	return r ? r : memory_plan(inf, err);
 }
 
-int nst_infer_new(const struct nst_net *net, const float *params, enum nst_arithmetic arithmetic,
-		  struct nst_pool *pool, struct nst_infer **out, struct nst_err *err)
+int nst_infer_from(const struct nst_net *net, const float *const *param,
+		   enum nst_arithmetic arithmetic, struct nst_pool *pool, struct nst_infer **out,
+		   struct nst_err *err)
 {
 	struct nst_infer *inf = nst_zalloc(1, sizeof(*inf), err);
 	int r;
@@ -586,13 +588,29 @@ int nst_infer_new(const struct nst_net *net, const float *params, enum nst_arith
 	inf->net = net;
 	inf->arithmetic = arithmetic;
 	inf->pool = pool;
-	r = prepare(inf, params, err);
+	r = prepare(inf, param, err);
 	if (r) {
 		nst_infer_free(inf);
 		return r;
 	}
 	*out = inf;
 	return 0;
+}
+
+int nst_infer_new(const struct nst_net *net, const float *params, enum nst_arithmetic arithmetic,
+		  struct nst_pool *pool, struct nst_infer **out, struct nst_err *err)
+{
+	const float **param = nst_alloc(net->nparams, sizeof(*param), err);
+	int r;
+
+	*out = NULL;
+	if (!param)
+		return err->code;
+	for (size_t i = 0; i < net->nparams; i++)
+		param[i] = params + net->param[i].offset;
+	r = nst_infer_from(net, param, arithmetic, pool, out, err);
+	free(param);
+	return r;
 }
 
 void nst_infer_free(struct nst_infer *inf)

@@ -24,6 +24,11 @@ int nst_infer_new(const struct nst_net *net, const float *params, enum nst_arith
 		  struct nst_pool *pool, struct nst_infer **out,
 		  struct nst_err *err) NST_MUST_CHECK;
 
+/* The same with each of net->param where it lies. */
+int nst_infer_from(const struct nst_net *net, const float *const *param,
+		   enum nst_arithmetic arithmetic, struct nst_pool *pool, struct nst_infer **out,
+		   struct nst_err *err) NST_MUST_CHECK;
+
 /* Count the time of operations to this profile, which must outlive inf, or no longer (NULL).  Returns
  * 0 or NST_ENOMEM. */
 int nst_infer_profile(struct nst_infer *inf, struct nst_profile *profile,

@@ -45,6 +45,14 @@ static void write_net(const char *path, const struct nst_net *net, const float *
 	nst_modelfile_build_release(&b);
 }
 
+/* The parameters of a net lie at `found` with the values of a flat vector. */
+static void assert_params(const struct nst_net *net, const float *const *found, const float *flat)
+{
+	for (size_t i = 0; i < net->nparams; i++)
+		assert_memory_equal(found[i], flat + net->param[i].offset,
+				    net->param[i].count * sizeof(*flat));
+}
+
 /* The vectors come back in place, whatever the order in the net; the file can be used alone. */
 static void modelfile_round_trip(void **state)
 {
@@ -54,10 +62,10 @@ static void modelfile_round_trip(void **state)
 	for (size_t a = 0; a < 3; a++) {
 		struct nst_net *net = net_of(archs[a], 32, 3);
 		float *params = weights_of(net, 1), *ema = weights_of(net, 2);
-		float *got = nst_zalloc(net->nfloats, sizeof(*got), &err);
-		size_t bytes = net->nfloats * sizeof(*got);
+		const float **found = nst_alloc(net->nparams, sizeof(*found), &err);
 		struct nst_modelfile m = {0};
 
+		assert_non_null(found);
 		write_net("m.h5", net, params, ema);
 		OK(nst_modelfile_open(&m, "m.h5", &err));
 		assert_string_equal(m.net->arch.name, archs[a]);
@@ -66,23 +74,23 @@ static void modelfile_round_trip(void **state)
 		assert_int_equal(m.preprocess.size, 32);
 		assert_true(m.preprocess.crop == 0.8125 && m.preprocess.mean[1] == 0.3f);
 		assert_int_equal(m.model.step, 70);
-		OK(nst_modelfile_weights(&m, NST_WEIGHTS_RAW, got, &err));
-		assert_memory_equal(got, params, bytes);
-		OK(nst_modelfile_weights(&m, NST_WEIGHTS_BEST, got, &err));
-		assert_memory_equal(got, ema, bytes);
+		OK(nst_modelfile_find(&m, NST_WEIGHTS_RAW, found, &err));
+		assert_params(net, found, params);
+		OK(nst_modelfile_find(&m, NST_WEIGHTS_BEST, found, &err));
+		assert_params(net, found, ema);
 		nst_modelfile_release(&m);
 
 		write_net("raw.h5", net, params, NULL);
 		OK(nst_modelfile_open(&m, "raw.h5", &err));
-		OK(nst_modelfile_weights(&m, NST_WEIGHTS_BEST, got, &err));
-		assert_memory_equal(got, params, bytes);
-		FAILS(nst_modelfile_weights(&m, NST_WEIGHTS_EMA, got, &err),
+		OK(nst_modelfile_find(&m, NST_WEIGHTS_BEST, found, &err));
+		assert_params(net, found, params);
+		FAILS(nst_modelfile_find(&m, NST_WEIGHTS_EMA, found, &err),
 		      "'raw.h5' has no moving average");
 		nst_modelfile_release(&m);
 		nst_net_free(net);
 		free(params);
 		free(ema);
-		free(got);
+		free(found);
 	}
 }
 
