@@ -27,8 +27,8 @@ int nst_modelfile_open(struct nst_modelfile *m, const char *path, struct nst_err
 	NST_MUST_CHECK;
 void nst_modelfile_release(struct nst_modelfile *m);
 
-/* Where each of net->param lies in the model, which owns it.  Returns 0 or NST_EINVAL (there is no
- * moving average). */
+/* Where each parameter of the model's own net lies: param has room for net->nparams.  The floats are
+ * the model's and live as long as it.  Returns 0 or NST_EINVAL (there is no moving average). */
 int nst_modelfile_find(const struct nst_modelfile *m, enum nst_weights which, const float **param,
 		       struct nst_err *err) NST_MUST_CHECK;
 
