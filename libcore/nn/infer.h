@@ -24,8 +24,8 @@ int nst_infer_new(const struct nst_net *net, const float *params, enum nst_arith
 		  struct nst_pool *pool, struct nst_infer **out,
 		  struct nst_err *err) NST_MUST_CHECK;
 
-/* The same with the parameters where they lie: param[i] (i < net->nparams) has the net->param[i].count
- * floats of that parameter, in its shape.  Neither is kept. */
+/* The same with the parameters where they lie: param[i] (i < net->nparams) has the
+ * net->param[i].count floats of that parameter, in its shape.  Neither is kept. */
 int nst_infer_from(const struct nst_net *net, const float *const *param,
 		   enum nst_arithmetic arithmetic, struct nst_pool *pool, struct nst_infer **out,
 		   struct nst_err *err) NST_MUST_CHECK;

@@ -23,9 +23,9 @@
 
 enum nst_act { NST_ACT_NONE, NST_ACT_RELU, NST_ACT_SWISH, NST_ACT_SIGMOID };
 
-/* Memory that the caller will read next.  Products, which leave the memory idle, ask for it while they
- * multiply, a line of a cache for each step of a register tile, one place after the other; what has
- * been asked for is taken away.  It changes no result. */
+/* Memory that the caller will read next.  Products, which leave the memory idle, ask for it while
+ * they multiply, a line of a cache for each step of a register tile, one place after the other; what
+ * has been asked for is taken away.  It changes no result. */
 enum { NST_AHEAD_PLACES = 3 };
 
 struct nst_ahead {
