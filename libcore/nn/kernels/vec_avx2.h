@@ -9,6 +9,7 @@
  *   v_load_n, v_store_n        the first n floats only, 1 <= n <= LANES; others are 0 or untouched
  *   v_stream, v_stream_end     v_store to a whole vector's boundary, past the caches; makes what was
  *                              streamed so far precede later stores
+ *   v_fma, v_fnma              c + a * b and c - a * b, rounded once
  *   v_greater(a,b)             a > b ? a : b, so b where one is NaN; v_less likewise
  *   v_where_positive(x,then)   x > 0 ? then : 0
  *   v_times_power2(x,n)        x * 2^m, m being the low bits of n; all numbers normal */
@@ -57,6 +58,7 @@ static inline void v_store_n(float *p, V v, size_t n)
 }
 
 static inline V v_fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+static inline V v_fnma(V a, V b, V c) { return _mm256_fnmadd_ps(a, b, c); }
 static inline V v_add(V a, V b) { return _mm256_add_ps(a, b); }
 static inline V v_sub(V a, V b) { return _mm256_sub_ps(a, b); }
 static inline V v_mul(V a, V b) { return _mm256_mul_ps(a, b); }

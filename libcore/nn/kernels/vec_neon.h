@@ -50,6 +50,7 @@ static inline void v_store_n(float *p, V v, size_t n)
 }
 
 static inline V v_fma(V a, V b, V c) { return vfmaq_f32(c, a, b); }
+static inline V v_fnma(V a, V b, V c) { return vfmsq_f32(c, a, b); }
 static inline V v_add(V a, V b) { return vaddq_f32(a, b); }
 static inline V v_sub(V a, V b) { return vsubq_f32(a, b); }
 static inline V v_mul(V a, V b) { return vmulq_f32(a, b); }
