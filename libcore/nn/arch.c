@@ -402,7 +402,9 @@ size_t nst_arch_round_repeats(size_t repeats, double depth)
 	return (size_t)ceil((double)repeats * depth);
 }
 
-/* EfficientNet's stages and scaling: google-research/noisystudent efficientnet_builder.py. */
+/* EfficientNet's stages, and the scaling of B0 to B8: google-research/noisystudent
+ * efficientnet_builder.py.  L0, L1 and L2: Xie et al. 2020, table 7 of the first version, with the
+ * size they were trained at and the dropout of section 3.1. */
 static const struct {
 	size_t k, stride, expand, channels, repeats;
 } mb_stage[] = {
@@ -420,9 +422,9 @@ static const struct {
 	{ "efficientnet-b2", 1.1, 1.2, 260, 0.3 }, { "efficientnet-b3", 1.2, 1.4, 300, 0.3 },
 	{ "efficientnet-b4", 1.4, 1.8, 380, 0.4 }, { "efficientnet-b5", 1.6, 2.2, 456, 0.4 },
 	{ "efficientnet-b6", 1.8, 2.6, 528, 0.5 }, { "efficientnet-b7", 2.0, 3.1, 600, 0.5 },
+	{ "efficientnet-b8", 2.2, 3.6, 672, 0.5 }, { "efficientnet-l0", 2.8, 3.7, 380, 0.5 },
+	{ "efficientnet-l1", 3.9, 3.7, 380, 0.5 }, { "efficientnet-l2", 4.3, 5.3, 475, 0.5 },
 };
-
-static const size_t resnet_depth[] = { 20, 26, 32, 38, 44, 56 };
 
 /* He et al. 2015, table 1; blocks, strides and shortcuts as in torchvision's resnet.py. */
 static const struct {
@@ -439,13 +441,15 @@ static const struct {
 static const char *const listed[] = {
 	"efficientnet-b0",    "efficientnet-b1",    "efficientnet-b2",    "efficientnet-b3",
 	"efficientnet-b4",    "efficientnet-b5",    "efficientnet-b6",    "efficientnet-b7",
+	"efficientnet-b8",    "efficientnet-l0",    "efficientnet-l1",    "efficientnet-l2",
 	"efficientnet-b0-32", "efficientnet-b1-32", "efficientnet-b2-32", "efficientnet-b3-32",
 	"efficientnet-b4-32", "efficientnet-b5-32", "efficientnet-b6-32", "efficientnet-b7-32",
+	"efficientnet-b8-32", "efficientnet-l0-32", "efficientnet-l1-32", "efficientnet-l2-32",
 	"resnet18",           "resnet34",           "resnet50",           "resnet101",
 	"resnet152",          "resnet20",           "resnet26",           "resnet32",
-	"resnet38",           "resnet44",           "resnet56",           "wrn-10-1",
-	"wrn-16-1",           "wrn-28-2",           "wrn-28-10",          "wrn-40-2",
-	NULL,
+	"resnet38",           "resnet44",           "resnet56",           "resnet110",
+	"wrn-10-1",           "wrn-16-1",           "wrn-28-2",           "wrn-28-10",
+	"wrn-40-2",           NULL,
 };
 
 const char *nst_arch_listed(size_t i)
@@ -505,17 +509,21 @@ static int cifar_print(struct nst_buf *b, const char *block, const char *shortcu
 	return r;
 }
 
+/* Parse a number of a name, as one writes it: "20", not "020" or "+20".  Returns 0 or -1. */
+static int number_parse(const char *s, int64_t *out)
+{
+	return *s < '1' || *s > '9' ? -1 : nst_parse_int(s, out);
+}
+
 /* Spec of a CIFAR ResNet of 6n+2 layers (He et al. 2015, section 4.2), or 1. */
 static int resnet_print(const char *name, struct nst_buf *b, struct nst_err *err)
 {
 	int64_t depth;
 
-	if (strncmp(name, "resnet", 6) || nst_parse_int(name + 6, &depth))
+	if (strncmp(name, "resnet", 6) || number_parse(name + 6, &depth) || depth < 8 ||
+	    depth > 1202 || depth % 6 != 2)
 		return 1;
-	for (size_t i = 0; i < COUNT(resnet_depth); i++)
-		if ((int64_t)resnet_depth[i] == depth)
-			return cifar_print(b, "basic", "pad", (size_t)(depth - 2) / 6, 1, 0, err);
-	return 1;
+	return cifar_print(b, "basic", "pad", (size_t)(depth - 2) / 6, 1, 0, err);
 }
 
 /* Spec of a ResNet for ImageNet, or 1. */
@@ -554,32 +562,51 @@ static int wrn_print(const char *name, struct nst_buf *b, struct nst_err *err)
 	if (n >= sizeof(depth_text) || !name[4 + n])
 		return 1;
 	memcpy(depth_text, name + 4, n);
-	if (nst_parse_int(depth_text, &depth) || nst_parse_int(name + 4 + n + 1, &width))
+	if (number_parse(depth_text, &depth) || number_parse(name + 4 + n + 1, &width))
 		return 1;
 	if (depth < 10 || depth > 1000 || depth % 6 != 4 || width < 1 || width > 64)
 		return 1;
 	return cifar_print(b, "preact", "conv", (size_t)(depth - 4) / 6, (size_t)width, 1, err);
 }
 
-/* Listed names that share the first letters with `name`, or all that exist in a word. */
+/* Letters that two names begin with together. */
+static size_t common_letters(const char *a, const char *b)
+{
+	size_t n = 0;
+
+	while (a[n] && a[n] == b[n])
+		n++;
+	return n;
+}
+
+/* The listed names that begin as `name` does for the longest, or all that exist in a word. */
 static int unknown_name(const char *name, struct nst_err *err)
 {
+	enum { LEAST = 3, MOST = 12 }; /* letters, names */
 	struct nst_buf near = { 0 };
 	struct nst_err ignored;
+	size_t longest = LEAST, n = 0;
 	int r = 0;
 
 	for (size_t i = 0; listed[i]; i++)
-		if (!r && !strncmp(name, listed[i], 3))
-			r = nst_buf_printf(&near, &ignored, "%s%s", near.len ? ", " : "",
-					   listed[i]);
+		if (common_letters(name, listed[i]) > longest)
+			longest = common_letters(name, listed[i]);
+	for (size_t i = 0; !r && listed[i]; i++) {
+		if (common_letters(name, listed[i]) < longest)
+			continue;
+		if (++n <= MOST)
+			r = nst_buf_printf(&near, &ignored, "%s%s", n > 1 ? ", " : "", listed[i]);
+		else if (n == MOST + 1)
+			r = nst_buf_printf(&near, &ignored, " and others");
+	}
 	if (near.len && !r)
 		nst_fail(err, NST_EINVAL, "unknown architecture '%s'; near it are %s", name,
 			 near.data);
 	else
 		nst_fail(err, NST_EINVAL,
-			 "unknown architecture '%s'; there are efficientnet-b0 to -b7 (with -32 "
-			 "behind for 32-pixel images), resnet18 to resnet152, resnet20 to resnet56 for "
-			 "32-pixel images, and wrn-DEPTH-WIDTH",
+			 "unknown architecture '%s'; there are efficientnet-b0 to -b8 and -l0 to -l2 "
+			 "(with -32 behind for 32-pixel images), resnet18 to resnet152, resnet20, "
+			 "resnet26 and so on for 32-pixel images, and wrn-DEPTH-WIDTH",
 			 name);
 	nst_buf_release(&near);
 	return NST_EINVAL;
