@@ -20,7 +20,7 @@
 
 /* NaN, -1 and NULL mean: not said.  Start from NST_REQUEST_NONE. */
 struct nst_request {
-	const char *arch, *randaugment;
+	const char *arch, *arch_file, *randaugment; /* of the first two one */
 	uint64_t seed;
 	int64_t size, batch, grain, cutout;
 	double epochs, lr, warmup, final_lr, decay_rate, decay_epochs;

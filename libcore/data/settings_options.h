@@ -8,12 +8,14 @@
 
 #define NST_SETTINGS_OPTIONS(r) \
 	NST_OPT_STRING('a', "arch", "NAME", &(r)->arch, "train this architecture"), \
+	NST_OPT_STRING(0, "arch-file", "FILE", &(r)->arch_file, \
+		       "train the architecture that FILE describes, see ARCHITECTURES"), \
 	NST_OPT_INT(0, "size", "PIXELS", &(r)->size, 8, 4096, \
 		    "side of the input images; unless given, what the architecture is made for"), \
 	NST_OPT_DOUBLE(0, "epochs", "E", &(r)->epochs, 0, 1e6, NST_OPEN_LOW, \
 		       "passes over the labeled rows; unless given, 350, or 100 for small images"), \
-	NST_OPT_INT(0, "batch", "B", &(r)->batch, 2, 1 << 24, "labeled rows in a step"), \
-	NST_OPT_INT(0, "grain", "ROWS", &(r)->grain, 2, 65536, \
+	NST_OPT_INT(0, "batch", "B", &(r)->batch, 1, 1 << 24, "labeled rows in a step"), \
+	NST_OPT_INT(0, "grain", "ROWS", &(r)->grain, 1, 65536, \
 		    "rows that share batch-norm statistics, and the piece of work of a thread; " \
 		    "unless given, 32, or half of a step of 32 to 63 rows"), \
 	NST_OPT_SEED(&(r)->seed), \

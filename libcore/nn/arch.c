@@ -131,7 +131,7 @@ static struct key key_word(const char *name, const char *const *words, size_t n,
 
 static const double below_one = 0.999999;
 
-static int net_line_parse(char *rest, struct nst_arch *a, struct nst_err *err)
+static int net_line_parse(char *rest, size_t lineno, struct nst_arch *a, struct nst_err *err)
 {
 	int pad = 0, init = 0;
 	struct key keys[] = {
@@ -143,7 +143,7 @@ static int net_line_parse(char *rest, struct nst_arch *a, struct nst_err *err)
 		key_real("dropout", 0, below_one, &a->dropout),
 		key_real("drop-path", 0, below_one, &a->drop_path),
 	};
-	int r = keys_parse(rest, keys, COUNT(keys), a->name, 1, err);
+	int r = keys_parse(rest, keys, COUNT(keys), a->name, lineno, err);
 
 	a->pad = (enum nst_pad)pad;
 	a->init = (enum nst_init)init;
@@ -215,7 +215,7 @@ static int stage_line_parse(char *rest, struct nst_stage *s, const char *name, s
 
 /* Where a stage may stand: a convolution opens the net, with a pool behind it or not, a convolution
  * or a norm may close it, and blocks do not mix kinds (their parameters are numbered per kind). */
-static int order_check(const struct nst_arch *a, struct nst_err *err)
+static int order_check(const struct nst_arch *a, const size_t *lineno, struct nst_err *err)
 {
 	enum nst_stage_kind block = NST_STAGE_CONV;
 	size_t channels = a->nstages ? a->stage[0].channels : 0;
@@ -233,65 +233,90 @@ static int order_check(const struct nst_arch *a, struct nst_err *err)
 				return nst_fail(err, NST_EFORMAT,
 						"architecture '%s', line %zu: '%s' in the middle "
 						"of the net",
-						a->name, i + 2, kind_word[kind]);
+						a->name, lineno[i], kind_word[kind]);
 			continue;
 		}
 		if (block != NST_STAGE_CONV && block != kind)
 			return nst_fail(
 				err, NST_EFORMAT,
 				"architecture '%s', line %zu: '%s' blocks after '%s' blocks",
-				a->name, i + 2, kind_word[kind], kind_word[block]);
+				a->name, lineno[i], kind_word[kind], kind_word[block]);
 		if (kind != NST_STAGE_MBCONV && a->stage[i].shortcut == NST_SHORTCUT_PAD &&
 		    a->stage[i].channels < channels)
 			return nst_fail(err, NST_EFORMAT,
 					"architecture '%s', line %zu: shortcut=pad cannot make a "
 					"block narrower than its input",
-					a->name, i + 2);
+					a->name, lineno[i]);
 		channels = a->stage[i].channels;
 		block = kind;
 	}
 	return 0;
 }
 
+/* The line that begins at *text, without its end and blanks before it; *text becomes the next one.
+ * NULL behind the last. */
+static char *line_take(char **text)
+{
+	char *line = *text, *end;
+
+	if (!line)
+		return NULL;
+	end = line + strcspn(line, "\n");
+	*text = *end ? end + 1 : NULL;
+	while (end > line && strchr(" \t\r", end[-1]))
+		end--;
+	*end = 0;
+	return line + strspn(line, " \t");
+}
+
+/* A line of a stage. */
+static int stage_parse(const char *word, char *rest, size_t lineno, struct nst_arch *a,
+		       struct nst_err *err)
+{
+	int kind = word_find(kind_word, COUNT(kind_word), word);
+	struct nst_stage *s;
+
+	if (a->nstages == NST_ARCH_STAGES)
+		return nst_fail(err, NST_ELIMIT, "architecture '%s' has more than %d stages",
+				a->name, NST_ARCH_STAGES);
+	if (kind < 0)
+		return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: unknown stage '%s'",
+				a->name, lineno, word);
+	s = &a->stage[a->nstages++];
+	s->kind = (enum nst_stage_kind)kind;
+	return stage_line_parse(rest, s, a->name, lineno, err);
+}
+
 static int lines_parse(char *text, struct nst_arch *a, struct nst_err *err)
 {
-	size_t lineno = 0;
-	char *save = NULL;
+	size_t lineno = 0, at[NST_ARCH_STAGES] = { 0 };
+	int begun = 0;
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line; (line = line_take(&text));) {
 		char *rest = line + strcspn(line, " \t");
-		struct nst_stage *s;
-		int kind, r;
+		int r;
 
+		lineno++;
+		if (!*line || *line == '#')
+			continue;
 		if (*rest)
 			*rest++ = 0;
-		lineno++;
-		if (lineno == 1) {
+		if (begun) {
+			r = stage_parse(line, rest, lineno, a, err);
+			if (!r)
+				at[a->nstages - 1] = lineno;
+		} else {
 			if (strcmp(line, "net"))
 				return nst_fail(err, NST_EFORMAT,
 						"architecture '%s' does not begin with 'net'",
 						a->name);
-			r = net_line_parse(rest, a, err);
-			if (r)
-				return r;
-			continue;
+			r = net_line_parse(rest, lineno, a, err);
+			begun = 1;
 		}
-		if (a->nstages == NST_ARCH_STAGES)
-			return nst_fail(err, NST_ELIMIT,
-					"architecture '%s' has more than %d stages", a->name,
-					NST_ARCH_STAGES);
-		kind = word_find(kind_word, COUNT(kind_word), line);
-		if (kind < 0)
-			return nst_fail(err, NST_EFORMAT,
-					"architecture '%s', line %zu: unknown stage '%s'", a->name,
-					lineno, line);
-		s = &a->stage[a->nstages++];
-		s->kind = (enum nst_stage_kind)kind;
-		r = stage_line_parse(rest, s, a->name, lineno, err);
 		if (r)
 			return r;
 	}
-	return order_check(a, err);
+	return order_check(a, at, err);
 }
 
 int nst_arch_parse(const char *name, const char *text, struct nst_arch *out, struct nst_err *err)

@@ -26,7 +26,7 @@
  *   norm        batch norm, act                (the end of a pre-activation net)
  *
  * pad=same is TensorFlow's padding: for stride 2 the odd row and column go to the bottom and right;
- * pad=symmetric is k/2 on every side. */
+ * pad=symmetric is k/2 on every side.  Empty lines, and lines that begin with #, mean nothing. */
 #ifndef NST_NN_ARCH_H
 #define NST_NN_ARCH_H
 

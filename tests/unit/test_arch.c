@@ -300,6 +300,11 @@ static void test_refused_specs(void **state)
 		{ NET STEM "basic k=3 s=1 c=8 n=1 shortcut=pad act=relu\n"
 			   "preact k=3 s=1 c=8 n=1 shortcut=pad act=relu\n",
 		  "line 4: 'preact' blocks after 'basic' blocks" },
+		{ "# mine\n\n" NET "\n" STEM "\n# the end\nnorm act=tanh\n",
+		  "line 8: 'act' cannot be 'tanh'" },
+		{ "\n" NET "#\n" STEM "\n\nmaxpool k=3 s=2\n#\nnorm act=relu\nnorm act=relu\n",
+		  "line 9: 'norm' in the middle" },
+		{ "# nothing\n\n", "does not begin with 'conv'" },
 		{ "net size=32 pad=same bn-eps=0 bn-momentum=0.99 init=tf dropout=0 "
 		  "drop-path=0\n" STEM,
 		  "'bn-eps' cannot be '0'" },
@@ -317,6 +322,28 @@ static void test_refused_specs(void **state)
 			fail_msg("accepted: %s", bad[i].text);
 		if (!strstr(err.msg, bad[i].sentence))
 			fail_msg("'%s' lacks '%s'", err.msg, bad[i].sentence);
+	}
+}
+
+/* What people write around a spec changes nothing. */
+static void test_blanks_and_comments(void **state)
+{
+	static const char plain[] = NET STEM "norm act=relu\n";
+	static const char *const same[] = {
+		"\n" NET "\n\n" STEM "norm act=relu\n\n",
+		"# net\n" NET "  # conv k=1\n" STEM "#norm act=swish\nnorm act=relu\n#",
+		NET STEM " \t norm \t act=relu \t ",
+		NET STEM "norm act=relu\r\n\r\n",
+	};
+	struct nst_arch a, b;
+	struct nst_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(nst_arch_parse("x", plain, &a, &err), 0);
+	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) {
+		if (nst_arch_parse("x", same[i], &b, &err))
+			fail_msg("%s", err.msg);
+		assert_memory_equal(&a, &b, sizeof(a));
 	}
 }
 
@@ -409,6 +436,58 @@ static void test_net_layout(void **state)
 	assert_non_null(nst_net_find(net, "classifier.bias"));
 	assert_null(nst_net_find(net, "blocks.7.0.bn3.running_var"));
 	nst_net_free(net);
+}
+
+/* Operations have names of their own, and what they count adds up to the whole. */
+static void test_operations(void **state)
+{
+	static const char *const names[] = { "efficientnet-b0", "resnet18", "resnet20", "wrn-16-2" };
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(names) / sizeof(*names); n++) {
+		struct nst_net *net = net_of(names[n], 0, 10);
+		size_t params = 0;
+		uint64_t macs = 0;
+
+		for (size_t i = 0; i < net->nops; i++) {
+			char name[NST_OP_NAME], other[NST_OP_NAME];
+
+			nst_op_name(net, &net->op[i], name);
+			assert_true(*name);
+			for (size_t j = 0; j < i; j++) {
+				nst_op_name(net, &net->op[j], other);
+				assert_string_not_equal(name, other);
+			}
+			params += nst_op_params(net, &net->op[i]);
+			macs += nst_op_macs(net, &net->op[i]);
+		}
+		assert_int_equal(params, net->ncounted);
+		assert_true(macs == net->macs);
+		nst_net_free(net);
+	}
+}
+
+/* One row has batch statistics as long as maps have more than one pixel. */
+static void test_least_grain(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t size, rows;
+	} want[] = {
+		{ "efficientnet-b0", 224, 1 }, { "efficientnet-b0", 33, 1 },
+		{ "efficientnet-b0", 32, 2 },  { "efficientnet-b0-32", 32, 1 },
+		{ "efficientnet-l2", 475, 1 }, { "resnet20", 8, 1 },
+		{ "resnet20", 4, 2 },	       { "wrn-10-1", 16, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		struct nst_net *net = net_of(want[i].name, want[i].size, 10);
+
+		assert_int_equal(nst_net_least_grain(net, 0), want[i].rows);
+		assert_int_equal(nst_net_least_grain(net, SIZE_MAX), 1);
+		nst_net_free(net);
+	}
 }
 
 /* Asymmetric padding: at stride 2 an even side gets its only padding cell at the far end. */
@@ -509,9 +588,12 @@ int main(void)
 		cmocka_unit_test(test_every_listed_name_prints_and_parses_back),
 		cmocka_unit_test(test_spec_of_resnet20),
 		cmocka_unit_test(test_refused_specs),
+		cmocka_unit_test(test_blanks_and_comments),
 		cmocka_unit_test(test_unknown_names),
 		cmocka_unit_test(test_names_that_are_not_listed),
 		cmocka_unit_test(test_net_layout),
+		cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_least_grain),
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_net_refuses),
 		cmocka_unit_test(test_initial_values),
