@@ -40,6 +40,7 @@ static void resolve_train(const struct nst_request *r, struct nst_settings *s)
 	t->temperature = r->temperature;
 	t->ema = r->ema;
 	t->optim.kind = (enum nst_optim_kind)chosen(r->optimizer, (int)authors);
+	nst_optim_constants(t->optim.kind, &t->optim.rho, &t->optim.eps);
 	t->optim.momentum = r->momentum;
 	/* What the authors decay by belongs to their optimizer. */
 	if (t->optim.kind != authors)
