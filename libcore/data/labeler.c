@@ -203,10 +203,10 @@ static void add_rows(void *ctx, size_t number, unsigned worker)
 }
 
 /* Add one model's probabilities of n rows to sum. */
-static int add_member(struct nst_labeler *l, struct member *m, uint64_t first, size_t n,
-		      struct nst_err *err)
+static int add_member(struct nst_labeler *l, struct member *m, const struct nst_load_range *rows,
+		      size_t n, struct nst_err *err)
 {
-	struct nst_load_range range = {m->loader, first};
+	struct nst_load_range range = {m->loader, rows->first, rows->row};
 	struct adding a = {
 		.member = m, .temperature = l->temperature,
 		.logits = (float *)(void *)l->logits.data, .sum = (double *)(void *)l->sum.data,
@@ -220,7 +220,8 @@ static int add_member(struct nst_labeler *l, struct member *m, uint64_t first, s
 
 		if (isfinite(a.logits[i]))
 			continue;
-		nst_dataset_name(l->ds, first + i / a.classes, name, sizeof(name));
+		nst_dataset_name(l->ds, rows->row ? rows->row[i / a.classes] :
+				 rows->first + i / a.classes, name, sizeof(name));
 		return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
 				"diverged", name_of(m), name);
 	}
@@ -228,7 +229,8 @@ static int add_member(struct nst_labeler *l, struct member *m, uint64_t first, s
 	return 0;
 }
 
-int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, struct nst_err *err)
+static int run_rows(struct nst_labeler *l, const struct nst_load_range *rows, size_t n, float *p,
+		    struct nst_err *err)
 {
 	size_t cells;
 	double *sum;
@@ -242,10 +244,21 @@ int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, s
 	sum = (double *)(void *)l->sum.data;
 	memset(sum, 0, cells * sizeof(*sum));
 	for (size_t i = 0; i < l->members; i++) {
-		if (add_member(l, &l->member[i], first, n, err) < 0)
+		if (add_member(l, &l->member[i], rows, n, err) < 0)
 			return err->code;
 	}
 	for (size_t i = 0; i < cells; i++)
 		p[i] = (float)(sum[i] / (double)l->members);
 	return 0;
+}
+
+int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, struct nst_err *err)
+{
+	return run_rows(l, &(struct nst_load_range){.first = first}, n, p, err);
+}
+
+int nst_labeler_run_rows(struct nst_labeler *l, const uint64_t *row, size_t n, float *p,
+			 struct nst_err *err)
+{
+	return run_rows(l, &(struct nst_load_range){.row = row}, n, p, err);
 }

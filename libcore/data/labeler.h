@@ -45,4 +45,8 @@ int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struc
 int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p,
 		    struct nst_err *err) NST_MUST_CHECK;
 
+/* The same of any n rows. */
+int nst_labeler_run_rows(struct nst_labeler *l, const uint64_t *row, size_t n, float *p,
+			 struct nst_err *err) NST_MUST_CHECK;
+
 #endif

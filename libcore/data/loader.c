@@ -222,5 +222,5 @@ int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct 
 {
 	const struct nst_load_range *r = range;
 
-	return nst_load_eval(r->loader, r->first + row, worker, dst, err);
+	return nst_load_eval(r->loader, r->row ? r->row[row] : r->first + row, worker, dst, err);
 }

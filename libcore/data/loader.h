@@ -38,10 +38,11 @@ int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned worker, float *dst,
 		   struct nst_err *err) NST_MUST_CHECK;
 
-/* A range of rows as nst_infer_run wants them: ctx is a struct nst_load_range. */
+/* Rows as nst_infer_run wants them: ctx is a struct nst_load_range. */
 struct nst_load_range {
 	struct nst_loader *loader;
-	uint64_t first; /* row number 0 of the run */
+	uint64_t first;      /* row number 0 of the run */
+	const uint64_t *row; /* or the rows one by one, NULL: consecutive ones from first on */
 };
 int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
 	NST_MUST_CHECK;

@@ -153,6 +153,30 @@ int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_
 	return rc;
 }
 
+static int parse_channels(const char *word, float *out)
+{
+	char copy[200];
+
+	if (strlen(word) >= sizeof(copy))
+		return -1;
+	memcpy(copy, word, strlen(word) + 1);
+	return parse_triple(copy, out);
+}
+
+int nst_preprocess_mean(const char *word, float mean[3], struct nst_err *err)
+{
+	if (parse_channels(word, mean) == 0)
+		return 0;
+	return nst_fail(err, NST_EINVAL, "'%s' is not three numbers 'R,G,B'", word);
+}
+
+int nst_preprocess_std(const char *word, float std[3], struct nst_err *err)
+{
+	if (parse_channels(word, std) == 0 && std[0] > 0 && std[1] > 0 && std[2] > 0)
+		return 0;
+	return nst_fail(err, NST_EINVAL, "'%s' is not three numbers 'R,G,B' above 0", word);
+}
+
 double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w)
 {
 	double least = (double)(h < w ? h : w);

@@ -41,6 +41,10 @@ int nst_preprocess_format(const struct nst_preprocess *p, struct nst_buf *out, s
 int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_err *err)
 	NST_MUST_CHECK;
 
+/* Read three numbers "R,G,B", for mean or std; std must be above 0.  Returns 0 or NST_EINVAL. */
+int nst_preprocess_mean(const char *word, float mean[3], struct nst_err *err) NST_MUST_CHECK;
+int nst_preprocess_std(const char *word, float std[3], struct nst_err *err) NST_MUST_CHECK;
+
 /* How much a h x w picture may be reduced while decoding (nst_jpeg_decode) without being enlarged
  * again here. */
 double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w);

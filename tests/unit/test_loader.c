@@ -39,7 +39,7 @@ static void evaluation(void **state)
 	(void)state;
 	write_pictures("a.h5", 0, 6, abc, 3);
 	ds = open_file("a.h5");
-	range = (struct nst_load_range){loader(ds, 0, 0), 2};
+	range = (struct nst_load_range){.loader = loader(ds, 0, 0), .first = 2};
 	for (int i = 0; i < 6; i++) {
 		OK(nst_load_eval(range.loader, (uint64_t)i, (unsigned)i % 4, got, &err));
 		draw(i, pixels);
