@@ -22,11 +22,12 @@
 struct nst_request {
 	const char *arch, *randaugment;
 	uint64_t seed;
-	int64_t size, batch, grain, cutout;
+	int64_t size, batch, grain, cutout, crop_padding;
 	double epochs, lr, warmup, final_lr, decay_rate, decay_epochs;
 	double momentum, weight_decay, ema;
-	double label_smoothing, temperature, dropout, drop_path;
+	double label_smoothing, temperature, dropout, drop_path, crop_fraction;
 	int schedule, optimizer, nesterov, smooth_pseudo, loss, crop, flip; /* enums and 0/1 */
+	int interpolation;
 };
 
 #define NST_REQUEST_NONE \
@@ -34,13 +35,15 @@ struct nst_request {
 	 .warmup = NAN, .final_lr = NAN, .decay_rate = 0.97, .decay_epochs = NAN, \
 	 .momentum = 0.9, .weight_decay = NAN, .ema = 0.9999, .label_smoothing = 0.1, \
 	 .temperature = 1, .dropout = NAN, .drop_path = NAN, .schedule = -1, .optimizer = -1, \
-	 .nesterov = -1, .smooth_pseudo = 1, .crop = -1, .flip = 1}
+	 .nesterov = -1, .smooth_pseudo = 1, .crop = -1, .flip = 1, .crop_padding = -1, \
+	 .crop_fraction = NAN, .interpolation = -1}
 
 /* Words of the enums, each list ends with NULL. */
 extern const char *const nst_schedule_words[];  /* enum nst_schedule_kind */
 extern const char *const nst_optimizer_words[]; /* enum nst_optim_kind */
 extern const char *const nst_loss_words[];      /* enum nst_loss_form */
 extern const char *const nst_crop_words[];      /* enum nst_view_kind */
+extern const char *const nst_filter_words[];    /* enum nst_filter */
 
 struct nst_settings {
 	struct nst_arch arch;

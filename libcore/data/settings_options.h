@@ -62,6 +62,14 @@
 		     "unless given, random resized crops, or shifts for small images"), \
 	NST_OPT_UNFLAG(0, "no-flip", &(r)->flip, "do not mirror images at random"), \
 	NST_OPT_INT(0, "cutout", "PIXELS", &(r)->cutout, 0, 4096, \
-		    "half side of a grey square in each image")
+		    "half side of a grey square in each image"), \
+	NST_OPT_SECTION("Test images"), \
+	NST_OPT_INT(0, "crop-padding", "PIXELS", &(r)->crop_padding, 0, 4096, \
+		    "take the central square of size/(size+PIXELS) of the shorter side, then resize; " \
+		    "unless given, 32, or 0 for small images"), \
+	NST_OPT_DOUBLE(0, "crop-fraction", "F", &(r)->crop_fraction, 0, 1, NST_OPEN_LOW, \
+		       "resize the shorter side to size/F, then take the central square (crop_pct)"), \
+	NST_OPT_ENUM(0, "interpolation", "FILTER", &(r)->interpolation, nst_filter_words, \
+		     "how test images are resized; unless given, bicubic")
 
 #endif
