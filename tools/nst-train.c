@@ -2,7 +2,6 @@
  *
  * The run itself is libcore/data/training.h.  Here is what surrounds it: when checkpoints are due,
  * what a signal does, what the user sees, and how the result appears. */
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,25 +180,6 @@ static int list(char *line)
 	return nst_finish_stdout();
 }
 
-/* OUT.ckpt, unless --checkpoint or --resume=FILE name another; none for standard output. */
-static void name_checkpoint(void)
-{
-	static char name[PATH_MAX];
-	int piped = nst_is_stdout(f.common.output);
-
-	if (!f.checkpoint && f.resume && *f.resume)
-		f.checkpoint = f.resume;
-	if (f.resume && !f.checkpoint && piped)
-		nst_usage_error("--resume needs -o FILE or --checkpoint=FILE");
-	if (f.checkpoint && !piped && !strcmp(f.checkpoint, f.common.output))
-		nst_usage_error("the checkpoint cannot have the name of the model");
-	if (f.checkpoint || piped)
-		return;
-	if ((size_t)snprintf(name, sizeof(name), "%s.ckpt", f.common.output) >= sizeof(name))
-		nst_usage_error("the name of the output is too long");
-	f.checkpoint = name;
-}
-
 int main(int argc, char **argv)
 {
 	const struct nst_tool tool = {"nst-train", "[SHARD|MIX ...]",
@@ -224,7 +204,7 @@ int main(int argc, char **argv)
 	nst_need_input(argc - first, "a shard or a mix");
 	if (!f.dry_run)
 		nst_refuse_terminal(f.common.output);
-	name_checkpoint();
+	f.checkpoint = nst_run_checkpoint(f.checkpoint, f.resume, f.common.output);
 	nst_on_fatal_signal(nst_atomic_cleanup);
 	nst_must(line ? 0 : err.code, &err);
 	out.run = f.common.no_provenance ? NULL : line;

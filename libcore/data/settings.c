@@ -17,6 +17,7 @@ const char *const nst_clip_words[] = {"norm", "value", NULL};
 const char *const nst_bn_words[] = {"joint", "split", "labeled", NULL};
 const char *const nst_mixup_words[] = {"both", "labeled", "pseudo", NULL};
 const char *const nst_crop_words[] = {"plain", "resized", "shift", NULL};
+const char *const nst_filter_words[] = {"box", "bilinear", "bicubic", "lanczos", NULL};
 
 static double given(double asked, double otherwise)
 {
@@ -111,6 +112,28 @@ static int resolve_schedule(const struct nst_request *r, struct nst_settings *s,
 	return nst_schedule_check(c, err);
 }
 
+/* The evaluation path; training takes its size, mean and deviation. */
+static int resolve_preprocess(const struct nst_request *r, struct nst_settings *s,
+			      struct nst_err *err)
+{
+	struct nst_preprocess *p = &s->preprocess;
+
+	nst_preprocess_init(p, r->size < 0 ? s->arch.size : (size_t)r->size);
+	if (r->crop_padding >= 0 && !isnan(r->crop_fraction))
+		return nst_fail(err, NST_EINVAL, "--crop-padding and --crop-fraction are two ways of "
+				"cropping test images: give one of them");
+	if (r->crop_padding >= 0)
+		nst_preprocess_crop_padding(p, (size_t)r->crop_padding);
+	if (!isnan(r->crop_fraction))
+		nst_preprocess_crop_fraction(p, r->crop_fraction);
+	p->filter = (enum nst_filter)chosen(r->interpolation, (int)p->filter);
+	if (r->mean && nst_preprocess_mean(r->mean, p->mean, err) < 0)
+		return nst_err_prefix(err, "--mean");
+	if (r->std && nst_preprocess_std(r->std, p->std, err) < 0)
+		return nst_err_prefix(err, "--std");
+	return 0;
+}
+
 static int resolve_augment(const struct nst_request *r, struct nst_settings *s, struct nst_err *err)
 {
 	struct nst_augment *a = &s->augment;
@@ -132,11 +155,8 @@ int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, st
 				"--list-archs shows them");
 	if (nst_arch_find(r->arch, &s->arch, err) < 0)
 		return err->code;
-	nst_preprocess_init(&s->preprocess, r->size < 0 ? s->arch.size : (size_t)r->size);
-	if (r->mean && nst_preprocess_mean(r->mean, s->preprocess.mean, err) < 0)
-		return nst_err_prefix(err, "--mean");
-	if (r->std && nst_preprocess_std(r->std, s->preprocess.std, err) < 0)
-		return nst_err_prefix(err, "--std");
+	if (resolve_preprocess(r, s, err) < 0)
+		return err->code;
 	s->batch = (size_t)(r->batch * r->accumulate);
 	s->loss = (enum nst_loss_form)r->loss;
 	s->loss_alpha = r->loss_alpha;
@@ -283,6 +303,22 @@ static int augment_lines(const struct nst_augment *a, struct nst_list *l, struct
 	return 0;
 }
 
+/* What is not the default of the size: models say it in full, see formats/model.h. */
+static int preprocess_lines(const struct nst_preprocess *p, struct nst_list *l, struct nst_err *err)
+{
+	struct nst_preprocess usual;
+
+	nst_preprocess_init(&usual, p->size);
+	if (p->cropping == NST_CROP_SHORTEST && real(l, "crop-fraction", p->crop, err) < 0)
+		return err->code;
+	if (p->cropping == NST_CROP_CENTRAL && p->crop != usual.crop &&
+	    line(l, err, "crop-padding=%ld", nst_preprocess_padding(p)) < 0)
+		return err->code;
+	if (p->filter != usual.filter)
+		return line(l, err, "interpolation=%s", nst_filter_name(p->filter));
+	return 0;
+}
+
 int nst_settings_lines(const struct nst_settings *s, struct nst_list *l, struct nst_err *err)
 {
 	if (line(l, err, "arch=%s", s->arch.name) < 0 ||
@@ -290,7 +326,8 @@ int nst_settings_lines(const struct nst_settings *s, struct nst_list *l, struct 
 	    line(l, err, "batch=%zu", s->batch) < 0 || schedule_lines(&s->schedule, l, err) < 0 ||
 	    train_lines(&s->train, l, err) < 0 || augment_lines(&s->augment, l, err) < 0 ||
 	    line(l, err, "loss=%s", nst_loss_words[s->loss]) < 0 ||
-	    real(l, "loss-alpha", s->loss_alpha, err) < 0)
+	    real(l, "loss-alpha", s->loss_alpha, err) < 0 ||
+	    preprocess_lines(&s->preprocess, l, err) < 0)
 		return err->code;
 	return channel_lines(&s->preprocess, l, err) < 0 ? err->code : extra_lines(s, l, err);
 }

@@ -24,13 +24,13 @@
 struct nst_request {
 	const char *arch, *randaugment, *mean, *std;
 	uint64_t seed;
-	int64_t size, batch, accumulate, grain, cutout, freeze;
+	int64_t size, batch, accumulate, grain, cutout, freeze, crop_padding;
 	double epochs, last_epochs, lr, warmup, final_lr, decay_rate, decay_epochs, power;
 	double momentum, beta2, eps, weight_decay, ema, clip;
 	double label_smoothing, temperature, loss_alpha, label_prob, ratio, dropout, drop_path;
-	double mixup, cutmix, mixup_prob, switch_prob;
+	double mixup, cutmix, mixup_prob, switch_prob, crop_fraction;
 	int schedule, optimizer, nesterov, smooth_pseudo, loss, crop, flip; /* enums and 0/1 */
-	int clip_mode, bn_stats, mixup_rows, hard_teacher;
+	int clip_mode, bn_stats, mixup_rows, hard_teacher, interpolation;
 };
 
 #define NST_REQUEST_NONE \
@@ -40,7 +40,8 @@ struct nst_request {
 	 .ema = 0.9999, .label_smoothing = 0.1, .temperature = 1, .loss_alpha = 1, \
 	 .label_prob = 1, .ratio = NAN, .dropout = NAN, .drop_path = NAN, .mixup_prob = 1, \
 	 .switch_prob = 0.5, .schedule = -1, .optimizer = -1, .nesterov = -1, \
-	 .smooth_pseudo = 1, .crop = -1, .flip = 1}
+	 .smooth_pseudo = 1, .crop = -1, .flip = 1, .crop_padding = -1, .crop_fraction = NAN, \
+	 .interpolation = -1}
 
 /* Words of the enums, each list ends with NULL. */
 extern const char *const nst_schedule_words[];  /* enum nst_schedule_kind */
@@ -57,6 +58,7 @@ extern const char *const nst_mixup_words[];     /* enum nst_mixup_rows */
 enum nst_bn_stats { NST_BN_JOINT, NST_BN_SPLIT, NST_BN_LABELED };
 
 enum nst_mixup_rows { NST_MIXUP_BOTH, NST_MIXUP_LABELED, NST_MIXUP_PSEUDO };
+extern const char *const nst_filter_words[];    /* enum nst_filter */
 
 struct nst_settings {
 	struct nst_arch arch;

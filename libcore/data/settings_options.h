@@ -108,6 +108,14 @@
 	NST_OPT_DOUBLE(0, "mixup-switch-prob", "P", &(r)->switch_prob, 0, 1, NST_CLOSED, \
 		       "chance of cutmix where both are on"), \
 	NST_OPT_ENUM(0, "mixup-rows", "WHICH", &(r)->mixup_rows, nst_mixup_words, \
-		     "which rows mixup and cutmix mix, each kind with its own")
+		     "which rows mixup and cutmix mix, each kind with its own"), \
+	NST_OPT_SECTION("Test images"), \
+	NST_OPT_INT(0, "crop-padding", "PIXELS", &(r)->crop_padding, 0, 4096, \
+		    "take the central square of size/(size+PIXELS) of the shorter side, then resize; " \
+		    "unless given, 32, or 0 for small images"), \
+	NST_OPT_DOUBLE(0, "crop-fraction", "F", &(r)->crop_fraction, 0, 1, NST_OPEN_LOW, \
+		       "resize the shorter side to size/F, then take the central square (crop_pct)"), \
+	NST_OPT_ENUM(0, "interpolation", "FILTER", &(r)->interpolation, nst_filter_words, \
+		     "how test images are resized; unless given, bicubic")
 
 #endif

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Decoding, resizing and the operations of RandAugment against Pillow, through image_tool.c.
+"""Decoding, resizing and the operations of RandAugment against Pillow and torchvision, through
+image_tool.c.
 
 Equality is exact unless a bound stands beside a test.  Where Pillow and TensorFlow differ, Pillow
 is compared with the flavour named after it and TensorFlow's formulas are written out here."""
@@ -17,6 +18,13 @@ try:
 except ImportError as e:
     print(f"1..0 # SKIP {e.name} is not installed")
     sys.exit(0)
+
+try:
+    import torch
+    import torchvision
+    torch.manual_seed(1)
+except ImportError:
+    torchvision = None
 
 ImageFile.MAXBLOCK = 1 << 22  # progressive JPEGs of noise outgrow the default buffer
 
@@ -116,6 +124,70 @@ def test_resize():
             pairs.append((f"{what} {box} to {ow}x{oh}", got,
                           Image.fromarray(a).resize((ow, oh), pil, box=box)))
         agree(pairs, f"resize {name}")
+
+
+CENTRAL, SHORTEST = 0, 1
+
+
+def test_evaluation():
+    """The evaluation path: crop padding against Pillow, crop fraction against torchvision."""
+    for number, (name, pil) in enumerate(FILTERS):
+        pairs = []
+        for what, a in PICTURES:
+            h, w, _ = a.shape
+            for size in (20, 32, 45):
+                side = int(size / (size + 32) * min(h, w) + 1e-6)
+                x, y = (w - side + 1) // 2, (h - side + 1) // 2
+                pairs.append(((what, size),
+                              ask("preprocess", a.tobytes(), h, w, size, CENTRAL,
+                                  size / (size + 32), number),
+                              Image.fromarray(a).resize((size, size), pil,
+                                                        box=(x, y, x + side, y + side))))
+        agree(pairs, f"crop padding, {name}")
+    if not torchvision:
+        ok(True, "crop fraction # SKIP torchvision is not installed")
+        return
+    modes = torchvision.transforms.InterpolationMode
+    for name, mode in (("bilinear", modes.BILINEAR), ("bicubic", modes.BICUBIC),
+                       ("lanczos", modes.LANCZOS)):
+        number = [n for n, _ in FILTERS].index(name)
+        pairs = []
+        for what, a in PICTURES:
+            for size in (16, 24, 31, 45):
+                for fraction in (.5, .875, .904, .922, .96, 1):
+                    steps = torchvision.transforms.Compose([
+                        torchvision.transforms.Resize(math.floor(size / fraction), mode),
+                        torchvision.transforms.CenterCrop(size)])
+                    pairs.append(((what, size, fraction),
+                                  ask("preprocess", a.tobytes(), *a.shape[:2], size, SHORTEST,
+                                      fraction, number), steps(Image.fromarray(a))))
+        agree(pairs, f"crop fraction, {name}")
+
+
+def test_random_resized_crop():
+    """A crop is resized as Pillow does it with a box, so pixels beyond the crop take part.
+    torchvision cuts first: the lines along the edges differ, the others by at most one level."""
+    if not torchvision:
+        ok(True, "random resized crops # SKIP torchvision is not installed")
+        return
+    random.seed(2)
+    modes = torchvision.transforms.InterpolationMode
+    for name, mode, reach in (("bilinear", modes.BILINEAR, 1), ("bicubic", modes.BICUBIC, 2)):
+        number = [n for n, _ in FILTERS].index(name)
+        pairs = []
+        for _ in range(200):
+            what, a = random.choice(PICTURES)
+            size = 16
+            top, left, h, w = torchvision.transforms.RandomResizedCrop.get_params(
+                Image.fromarray(a), (.08, 1), (3 / 4, 4 / 3))
+            got = ask("resize", a.tobytes(), *a.shape[:2], left, top, left + w, top + h, number,
+                      size, size)
+            want = np.asarray(torchvision.transforms.functional.resized_crop(
+                Image.fromarray(a), top, left, h, w, (size, size), mode))
+            edge = math.ceil(reach * max(1, size / min(h, w)))
+            pairs.append(((what, top, left, h, w), got[edge:size - edge, edge:size - edge],
+                          want[edge:size - edge, edge:size - edge]))
+        agree(pairs, f"random resized crops, {name}, without the edge", 1)
 
 
 def test_pointwise():
@@ -316,7 +388,7 @@ def test_photographs():
     agree(pairs, f"{len(pairs)} photographs")
 
 
-for test in (test_resize, test_pointwise, test_enhance, test_enhance_tf, test_geometry, test_cutout,
+for test in (test_resize, test_evaluation, test_random_resized_crop, test_pointwise, test_enhance, test_enhance_tf, test_geometry, test_cutout,
              test_jpeg, test_formats, test_photographs):
     test()
 tool.stdin.close()

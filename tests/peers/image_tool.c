@@ -11,6 +11,7 @@
 #include "libcore/image/exif.h"
 #include "libcore/image/jpeg.h"
 #include "libcore/image/pixbuf.h"
+#include "libcore/image/preprocess.h"
 #include "libcore/pixel/pixels.h"
 #include "libcore/pixel/resize.h"
 #include "libcore/util/err.h"
@@ -27,6 +28,7 @@ struct request {
 
 static struct nst_jpeg *jpeg;
 static struct nst_resizer resizer;
+static struct nst_preprocessor preprocessor;
 static struct nst_pixels tmp;
 static struct nst_buf scratch;
 
@@ -41,6 +43,22 @@ static int do_resize(const struct request *r, struct nst_pixels *out, struct nst
 		return rc;
 	return nst_resize(&resizer, r->data, (size_t)a[0], (size_t)a[1], &box,
 			  (enum nst_filter)a[6], out->data, out->h, out->w, err);
+}
+
+/* Arguments: height, width, new size, cropping, crop, filter. */
+static int do_preprocess(const struct request *r, struct nst_pixels *out, struct nst_err *err)
+{
+	const double *a = r->arg;
+	struct nst_pixels in = {.data = r->data, .h = (size_t)a[0], .w = (size_t)a[1]};
+	struct nst_preprocess p;
+	int rc;
+
+	nst_preprocess_init(&p, (size_t)a[2]);
+	p.cropping = (enum nst_cropping)a[3];
+	p.crop = a[4];
+	p.filter = (enum nst_filter)a[5];
+	rc = nst_pixels_shape(out, p.size, p.size, err);
+	return rc < 0 ? rc : nst_preprocess_pixels(&p, &preprocessor, &in, out->data, err);
 }
 
 /* Argument: reduction. */
@@ -133,6 +151,8 @@ static int serve(const struct request *r, struct nst_pixels *out, struct nst_err
 {
 	if (!strcmp(r->name, "resize"))
 		return do_resize(r, out, err);
+	if (!strcmp(r->name, "preprocess"))
+		return do_preprocess(r, out, err);
 	if (!strcmp(r->name, "jpeg"))
 		return do_jpeg(r, out, err);
 	if (!strcmp(r->name, "upright"))
@@ -184,6 +204,7 @@ int main(void)
 	nst_pixels_release(&out);
 	nst_pixels_release(&tmp);
 	nst_resizer_release(&resizer);
+	nst_preprocessor_release(&preprocessor);
 	nst_buf_release(&scratch);
 	nst_jpeg_free(jpeg);
 	return 0;
