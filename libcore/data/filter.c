@@ -25,7 +25,8 @@ static int make_candidates(struct nst_filter *f, struct nst_err *err)
 
 		for (uint64_t j = 0; j < p->rows; j++, row++)
 			f->candidate[row] = (struct nst_candidate){
-				f->in.hash[row], row, p->argmax[j], p->confidence[j]};
+				f->in.hash[row], row, p->argmax[j], p->confidence[j],
+				p->confidence[j], NST_PASSES};
 	}
 	return 0;
 }
