@@ -69,3 +69,12 @@ int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n
 	}
 	return 0;
 }
+
+int nst_run_reads_stdin(const char *const *paths, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(paths[i], "-") == 0)
+			return 1;
+	}
+	return 0;
+}

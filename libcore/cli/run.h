@@ -23,4 +23,7 @@ const char **nst_run_inputs(const char *const *operands, size_t n, const struct 
 int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n,
 			 struct nst_err *err) NST_MUST_CHECK;
 
+/* 1 when standard input is among these names. */
+int nst_run_reads_stdin(const char *const *paths, size_t n);
+
 #endif
