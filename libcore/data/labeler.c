@@ -202,29 +202,53 @@ static void add_rows(void *ctx, size_t number, unsigned worker)
 	}
 }
 
+/* One model's logits of n rows, into l->logits. */
+static int ask_member(struct nst_labeler *l, struct member *m, uint64_t first, size_t n,
+		      struct nst_err *err)
+{
+	struct nst_load_range range = {m->loader, first};
+	float *logits = (float *)(void *)l->logits.data;
+	size_t classes = (size_t)m->file.model.classes;
+
+	if (nst_infer_run(m->infer, n, nst_load_range, &range, logits, err) < 0)
+		return err->code;
+	for (size_t i = 0; i < n * classes; i++) {
+		char name[256];
+
+		if (isfinite(logits[i]))
+			continue;
+		nst_dataset_name(l->ds, first + i / classes, name, sizeof(name));
+		return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
+				"diverged", name_of(m), name);
+	}
+	return 0;
+}
+
 /* Add one model's probabilities of n rows to sum. */
 static int add_member(struct nst_labeler *l, struct member *m, uint64_t first, size_t n,
 		      struct nst_err *err)
 {
-	struct nst_load_range range = {m->loader, first};
 	struct adding a = {
 		.member = m, .temperature = l->temperature,
 		.logits = (float *)(void *)l->logits.data, .sum = (double *)(void *)l->sum.data,
 		.classes = (size_t)m->file.model.classes, .rows = n,
 	};
 
-	if (nst_infer_run(m->infer, n, nst_load_range, &range, a.logits, err) < 0)
+	if (ask_member(l, m, first, n, err) < 0)
 		return err->code;
-	for (size_t i = 0; i < n * a.classes; i++) {
-		char name[256];
-
-		if (isfinite(a.logits[i]))
-			continue;
-		nst_dataset_name(l->ds, first + i / a.classes, name, sizeof(name));
-		return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
-				"diverged", name_of(m), name);
-	}
 	nst_pool_run(l->pool, (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, add_rows, &a);
+	return 0;
+}
+
+/* Room for n rows; *cells becomes n * classes. */
+static int reserve_rows(struct nst_labeler *l, size_t n, size_t *cells, struct nst_err *err)
+{
+	if (nst_mul_size(n, nst_labeler_classes(l).n, cells) < 0 || *cells > SIZE_MAX / 8)
+		return nst_fail_mem(err, UINT64_MAX);
+	l->logits.len = l->sum.len = 0;
+	if (nst_buf_reserve(&l->logits, *cells * sizeof(float), err) < 0 ||
+	    nst_buf_reserve(&l->sum, *cells * sizeof(double), err) < 0)
+		return err->code;
 	return 0;
 }
 
@@ -233,11 +257,7 @@ int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, s
 	size_t cells;
 	double *sum;
 
-	if (nst_mul_size(n, nst_labeler_classes(l).n, &cells) < 0 || cells > SIZE_MAX / 8)
-		return nst_fail_mem(err, UINT64_MAX);
-	l->logits.len = l->sum.len = 0;
-	if (nst_buf_reserve(&l->logits, cells * sizeof(float), err) < 0 ||
-	    nst_buf_reserve(&l->sum, cells * sizeof(double), err) < 0)
+	if (reserve_rows(l, n, &cells, err) < 0)
 		return err->code;
 	sum = (double *)(void *)l->sum.data;
 	memset(sum, 0, cells * sizeof(*sum));
@@ -248,4 +268,35 @@ int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, s
 	for (size_t i = 0; i < cells; i++)
 		p[i] = (float)(sum[i] / (double)l->members);
 	return 0;
+}
+
+int nst_labeler_logits(struct nst_labeler *l, uint64_t first, size_t n, float *logits,
+		       struct nst_err *err)
+{
+	size_t cells, classes = nst_labeler_classes(l).n;
+
+	if (reserve_rows(l, n, &cells, err) < 0)
+		return err->code;
+	for (size_t m = 0; m < l->members; m++) {
+		const float *own = (const float *)(const void *)l->logits.data;
+
+		if (ask_member(l, &l->member[m], first, n, err) < 0)
+			return err->code;
+		for (size_t i = 0; i < cells; i++) {
+			size_t row = i / classes, to = (size_t)l->member[m].map[i % classes];
+
+			logits[(row * l->members + m) * classes + to] = own[i];
+		}
+	}
+	return 0;
+}
+
+void nst_labeler_set_temperature(struct nst_labeler *l, double temperature)
+{
+	l->temperature = temperature;
+}
+
+double nst_labeler_temperature(const struct nst_labeler *l)
+{
+	return l->temperature;
 }

@@ -45,4 +45,13 @@ int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struc
 int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p,
 		    struct nst_err *err) NST_MUST_CHECK;
 
+/* What these are made of: logits (n, models, classes), not divided by the temperature, classes in the
+ * order of the first model. */
+int nst_labeler_logits(struct nst_labeler *l, uint64_t first, size_t n, float *logits,
+		       struct nst_err *err) NST_MUST_CHECK;
+
+/* Divide logits by another temperature > 0 from now on. */
+void nst_labeler_set_temperature(struct nst_labeler *l, double temperature);
+double nst_labeler_temperature(const struct nst_labeler *l);
+
 #endif
