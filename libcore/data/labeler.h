@@ -1,8 +1,9 @@
-/* One or several models that label images together: probabilities of rows without any noise.
+/* One or several models that label images together: probabilities of rows, without any noise unless
+ * it is asked for.
  *
  * The distribution of a row is the softmax of the logits over the temperature, averaged over the
- * models in the order they were named.  It depends on the image and the models alone, not on the
- * other rows, the number of threads or the machine. */
+ * models in the order they were named.  It depends on the image and the models alone (with noise also
+ * on the key, the seed and the vector width), not on the other rows or the number of threads. */
 #ifndef NST_DATA_LABELER_H
 #define NST_DATA_LABELER_H
 
@@ -11,6 +12,7 @@
 #include "libcore/data/classes.h"
 #include "libcore/data/dataset.h"
 #include "libcore/data/modelfile.h"
+#include "libcore/data/noise.h"
 #include "libcore/nn/infer.h"
 #include "libcore/nn/profile.h"
 #include "libcore/par/pool.h"
@@ -23,6 +25,11 @@ int nst_labeler_new(struct nst_labeler **l, const char *const *paths, size_t n,
 		    enum nst_weights weights, double temperature, enum nst_arithmetic arithmetic,
 		    struct nst_pool *pool, struct nst_err *err) NST_MUST_CHECK;
 void nst_labeler_free(struct nst_labeler *l);
+
+/* Put noise on every model and its input, each as its own training had it where r does not say.  Draws
+ * are keyed by (seed, epoch 0, sample); all models get the same.  Call it before the next two. */
+int nst_labeler_noise(struct nst_labeler *l, const struct nst_noise_request *r, struct nst_err *err)
+	NST_MUST_CHECK;
 
 /* Count time to this profile, which must outlive l: operations are those of the first model.  Call it
  * before nst_labeler_begin. */

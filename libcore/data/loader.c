@@ -224,3 +224,10 @@ int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct 
 
 	return nst_load_eval(r->loader, r->first + row, worker, dst, err);
 }
+
+int nst_load_train_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	const struct nst_load_range *r = range;
+
+	return nst_load_train(r->loader, r->first + row, 0, worker, dst, err);
+}

@@ -46,4 +46,8 @@ struct nst_load_range {
 int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
 	NST_MUST_CHECK;
 
+/* The same, augmented as in epoch 0. */
+int nst_load_train_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
+	NST_MUST_CHECK;
+
 #endif
