@@ -3,7 +3,7 @@
  *
  * The distribution of a row is the softmax of the logits over the temperature, averaged over the
  * models in the order they were named.  It depends on the image and the models alone (with noise also
- * on the key, the seed and the vector width), not on the other rows or the number of threads. */
+ * on the key and the seed), not on the other rows, the number of threads or the machine. */
 #ifndef NST_DATA_LABELER_H
 #define NST_DATA_LABELER_H
 

@@ -37,7 +37,7 @@ struct nst_noise_request {
 	NST_OPT_INT(0, "cutout", "PIXELS", &(r)->cutout, 0, 4096, \
 		    "half side of a grey square in each image"), \
 	NST_OPT_SET(0, "flip", &(r)->flip, 1, "mirror images at random"), \
-	NST_OPT_SET(0, "no-flip", &(r)->flip, 0, "do not"), \
+	NST_OPT_SET(0, "no-flip", &(r)->flip, 0, "do not mirror images"), \
 	NST_OPT_SEED(&(r)->seed)
 
 struct nst_noise {

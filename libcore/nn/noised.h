@@ -3,7 +3,7 @@
  *
  * It goes by the forward pass of training (grain.h) and not by that of infer.h, whose convolutions
  * have their norms folded in.  The logits of a row depend on its image, its key, the seed and the
- * parameters alone: not on the rows beside it or on the number of threads. */
+ * parameters alone: not on the rows beside it, the number of threads, or the vector width. */
 #ifndef NST_NN_NOISED_H
 #define NST_NN_NOISED_H
 

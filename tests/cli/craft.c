@@ -1,7 +1,8 @@
 /* craft: small NST files from text and back, for the shell tests.
  *
  *	craft make FILE < text         a shard, or a prediction with its images
- *	craft model FILE ARCH SIZE SEED CLASS...    an untrained model; SEED nan: of NaN
+ *	craft model FILE ARCH SIZE SEED CLASS... [NAME=VALUE...]
+ *	                               an untrained model; SEED nan: of NaN; stored settings
  *	craft dump FILE                text of any kind of rows or statistics
  *
  * Text is lines of words:
@@ -165,6 +166,12 @@ static void make_model(char **word, int n)
 	struct nst_net *net;
 	float *params;
 	int nan = n > 3 && strcmp(word[3], "nan") == 0;
+
+	while (n > 0 && strchr(word[n - 1], '=')) {
+		n--;
+		c.options++;
+	}
+	c.option = (const char *const *)word + n;
 
 	if (n < 6)
 		die("model FILE ARCH SIZE SEED CLASS...");
