@@ -80,8 +80,8 @@ static int write_report(const struct eval *f, const struct nst_evaluation *e,
 	const char *name[NST_METRICS + 4] = {"rows"};
 	double value[NST_METRICS + 4] = {(double)e->metrics.rows};
 	const struct nst_report report = {
-		NST_METRICS + (e->fit ? 4 : 1), name, value, e->classes.n, e->classes.name, e->metrics.confusion,
-		e->model,
+		NST_METRICS + (e->fit ? 4 : 1), name, value, e->classes.n, e->classes.name,
+		e->metrics.confusion, e->model,
 	};
 	struct nst_metric n[NST_METRICS];
 	struct nst_build *b;

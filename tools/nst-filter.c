@@ -147,8 +147,8 @@ static int reassign(const struct filter *f, const char *const *paths, size_t n,
 static void tell_reassigned(const struct nst_reassign *r)
 {
 	tell_models(&r->in, r->other_model, NULL);
-	nst_note("%ju kept as %ju rows, %ju of them of another class than before", (uintmax_t)r->rows,
-		 (uintmax_t)r->copies, (uintmax_t)r->changed);
+	nst_note("%ju kept as %ju rows, %ju of them of another class than before",
+		 (uintmax_t)r->rows, (uintmax_t)r->copies, (uintmax_t)r->changed);
 }
 
 static void check_usage(struct filter *f, const char *const *paths, size_t n)

@@ -49,10 +49,11 @@ static void check_usage(const struct infer *f, const char *const *paths, size_t 
 	    nst_run_reads_stdin(f->calibrate.word, f->calibrate.n))
 		nst_usage_error("standard input cannot be read twice");
 	if (!f->noise && nst_noise_asked(&f->ask))
-		nst_usage_error("--dropout, --drop-path, --randaugment, --crop, --cutout, --flip and "
-				"--no-flip say which noise: they need --noise");
+		nst_usage_error("--dropout, --drop-path, --randaugment, --crop, --cutout, --flip "
+				"and --no-flip say which noise: they need --noise");
 	if (f->noise && f->calibrate.n)
-		nst_usage_error("--calibrate fits the model without noise: it does not go with --noise");
+		nst_usage_error("--calibrate fits the model without noise: it does not go with "
+				"--noise");
 	if (f->noise && f->arithmetic != NST_FLOAT32)
 		nst_usage_error("--arithmetic=bfloat16 does not go with --noise");
 	nst_refuse_terminal(f->common.output);

@@ -84,9 +84,11 @@ int nst_calibrate(struct nst_labeler *l, const struct nst_dataset *ds, struct ns
 
 	if (r == 0)
 		r = nst_labeler_begin(l, ds, err);
-	for (uint64_t first = 0; first < rows && r == 0; first += BATCH)
-		r = nst_calibrator_add(&c, ds, first,
-				       rows - first < BATCH ? (size_t)(rows - first) : BATCH, NULL, err);
+	for (uint64_t first = 0; first < rows && r == 0; first += BATCH) {
+		size_t n = rows - first < BATCH ? (size_t)(rows - first) : BATCH;
+
+		r = nst_calibrator_add(&c, ds, first, n, NULL, err);
+	}
 	if (r == 0) {
 		const struct nst_calibration all = nst_calibrator_view(&c);
 

@@ -1,5 +1,5 @@
-/* Calibrating a labeler on labeled rows: what its models say of them is collected, and the temperature
- * fitted to all of it. */
+/* Calibrating a labeler on labeled rows: what its models say of them is collected, and the
+ * temperature fitted to all of it. */
 #ifndef NST_DATA_CALIBRATE_H
 #define NST_DATA_CALIBRATE_H
 

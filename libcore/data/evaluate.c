@@ -54,8 +54,8 @@ static int count_rows(struct nst_evaluation *e, const struct nst_dataset *ds, ui
 	return 0;
 }
 
-static int ask_batch(struct nst_evaluation *e, const struct nst_dataset *ds, uint64_t first, size_t n,
-		     struct nst_err *err)
+static int ask_batch(struct nst_evaluation *e, const struct nst_dataset *ds, uint64_t first,
+		     size_t n, struct nst_err *err)
 {
 	if (e->fit)
 		return nst_calibrator_add(&e->calibrator, ds, first, n, e->p, err);

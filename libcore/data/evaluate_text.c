@@ -19,7 +19,7 @@ static int put_line(struct nst_buf *b, const char *title, double value, int perc
 	return nst_buf_printf(b, err, "\n");
 }
 
-/* The fitted temperature, and what it changes: accuracy stays, up to ties and averages of models. */
+/* The fitted temperature, and what it changes: not the accuracy, but for averages of models. */
 static int put_fit(struct nst_buf *b, const struct nst_evaluation *e, struct nst_err *err)
 {
 	const struct nst_metrics *m = &e->fitted;

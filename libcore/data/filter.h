@@ -22,8 +22,8 @@ enum nst_filter_mode { NST_FILTER_EXACT, NST_FILTER_GRID };
 /* What makes a row of a class better than another one. */
 enum nst_filter_rank { NST_BY_CONFIDENCE, NST_BY_MARGIN, NST_BY_ENTROPY };
 
-/* What is asked for.  Start from NST_FILTER_REQUEST_NONE; nst_filter_request_settle fills in what was
- * not said (-1). */
+/* What is asked for.  Start from NST_FILTER_REQUEST_NONE; nst_filter_request_settle fills in what
+ * was not said (-1). */
 struct nst_filter_request {
 	double min_confidence, max_confidence;
 	double min_margin;  /* NaN: no such rule.  Probability of the class minus the next one's */
@@ -54,7 +54,7 @@ int nst_filter_request_settle(struct nst_filter_request *r, struct nst_err *err)
 /* Zero-initialise; release with nst_filter_release. */
 struct nst_filter {
 	struct nst_held in;
-	struct nst_held *teacher;         /* further ones, each with predictions of the rows of in */
+	struct nst_held *teacher;         /* further ones, with predictions of the same rows */
 	size_t teachers;
 	struct nst_candidate *candidate;  /* (rows); consumed by nst_filter_decide */
 	uint32_t *copies;                 /* (rows) the decision */
@@ -72,20 +72,21 @@ struct nst_filter {
 int nst_filter_read(struct nst_filter *f, const char *const *paths, size_t n, struct nst_err *err)
 	NST_MUST_CHECK;
 
-/* Read n further teachers, a file each.  They must have the class table of the first and a prediction
- * of each of its rows, found by key, of the same image; what else they have does not matter. */
+/* Read n further teachers, a file each.  They must have the class table of the first and a
+ * prediction of each of its rows, found by key, of the same image; what else they have does not
+ * matter. */
 int nst_filter_agree(struct nst_filter *f, const char *const *paths, size_t n, struct nst_err *err)
 	NST_MUST_CHECK;
 
-/* Judge each row by itself: agreement, margin, entropy, in this order, and give it the score that it
- * is ranked by.  Margin and entropy are those of the stored probabilities.  A file whose form does
- * not determine them is an error: hard labels neither; the top k the entropy only where at most one
- * class is left out, the margin from k = 2 on as well. */
+/* Judge each row by itself: agreement, margin, entropy, in this order, and give it the score that
+ * it is ranked by.  Margin and entropy are those of the stored probabilities.  A file whose form
+ * does not determine them is an error: hard labels neither; the top k the entropy only where at
+ * most one class is left out, the margin from k = 2 on as well. */
 int nst_filter_judge(struct nst_filter *f, const struct nst_filter_request *r, struct nst_err *err)
 	NST_MUST_CHECK;
 
-/* Decide how many copies of each row are kept, once: by the exact rules, or by the grid rule and the
- * counts of the rows that passed, or of the r->stats statistics files instead. */
+/* Decide how many copies of each row are kept, once: by the exact rules, or by the grid rule and
+ * the counts of the rows that passed, or of the r->stats statistics files instead. */
 int nst_filter_decide(struct nst_filter *f, const struct nst_filter_request *r,
 		      const char *const *stats, struct nst_err *err) NST_MUST_CHECK;
 
@@ -109,7 +110,8 @@ struct nst_filter_count {
 size_t nst_filter_counts(const struct nst_filter_request *r, const struct nst_balance_class *report,
 			 struct nst_filter_count out[NST_FILTER_COUNTS]);
 
-/* The same as a line, "6 read, 1 below the threshold, ...", of at most size - 1 bytes; returns out. */
+/* The same as a line, "6 read, 1 below the threshold, ...", of at most size - 1 bytes; returns
+ * out. */
 char *nst_filter_line(const struct nst_filter_request *r, const struct nst_balance_class *report,
 		      char *out, size_t size);
 

@@ -1,5 +1,5 @@
-/* Judging rows one by one: what further teachers say of them, how far the class is ahead, how even the
- * distribution is. */
+/* Judging rows one by one: what further teachers say of them, how far the class is ahead, how
+ * even the distribution is. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,14 +64,14 @@ static int check_form(const struct nst_filter_request *r, const struct nst_held_
 	int margin = !isnan(r->min_margin) || r->rank == NST_BY_MARGIN;
 
 	if (soft->k == 0)
-		return nst_fail(err, NST_EINVAL, "%s has hard labels: there are no probabilities to "
-				"take %s from", nst_image_name(file->image),
+		return nst_fail(err, NST_EINVAL, "%s has hard labels: there are no probabilities "
+				"to take %s from", nst_image_name(file->image),
 				entropy ? "an entropy" : "a margin");
 	/* Of the top k with one class left out that class has the rest. */
 	if (soft->probability || soft->k + 1 >= soft->classes || (!entropy && soft->k > 1))
 		return 0;
-	return nst_fail(err, NST_EINVAL, "%s has only the top %llu of %llu probabilities: they do not "
-			"determine the %s", nst_image_name(file->image),
+	return nst_fail(err, NST_EINVAL, "%s has only the top %llu of %llu probabilities: they do "
+			"not determine the %s", nst_image_name(file->image),
 			(unsigned long long)soft->k, (unsigned long long)soft->classes,
 			margin && soft->k == 1 ? "margin" : "entropy");
 }

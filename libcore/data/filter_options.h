@@ -17,7 +17,8 @@
 	NST_OPT_DOUBLE(0, "max-entropy", "H", &(r)->max_entropy, 0, 1e3, NST_CLOSED, \
 		       "drop predictions whose entropy is above H nats"), \
 	NST_OPT_INT(0, "min-agree", "N", &(r)->min_agree, 2, INT32_MAX, \
-		    "with --agree, keep what N teachers name the same class of; unless given, all"), \
+		    "with --agree, keep what N teachers name the same class of; unless given, " \
+		    "all"), \
 	NST_OPT_SECTION("How many of a class"), \
 	NST_OPT_INT('n', "per-class", "N", &(r)->per_class, 1, UINT32_MAX, \
 		    "keep the N most confident predictions of each class, and fill smaller " \
@@ -25,8 +26,8 @@
 	NST_OPT_SET(0, "duplicate", &(r)->duplicate, 1, "make these copies (the default)"), \
 	NST_OPT_SET(0, "no-duplicate", &(r)->duplicate, 0, "make no copies"), \
 	NST_OPT_INT(0, "class-floor", "F", &(r)->class_floor, 1, UINT32_MAX, \
-		    "fill classes of fewer than F rows with copies of their best; --per-class is a " \
-		    "cap alone"), \
+		    "fill classes of fewer than F rows with copies of their best; --per-class is " \
+		    "a cap alone"), \
 	NST_OPT_INT(0, "class-gap", "G", &(r)->class_gap, 0, UINT32_MAX, \
 		    "drop the worst rows of classes with over G rows more than the smallest; " \
 		    "--per-class is a cap alone"), \

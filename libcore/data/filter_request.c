@@ -21,17 +21,18 @@ static int check_classes(const struct nst_filter_request *r, struct nst_err *err
 	int levels = r->class_floor || r->class_gap >= 0;
 
 	if (r->rank >= 0 && !r->per_class && !levels)
-		return nst_fail(err, NST_EINVAL, "--rank is an order for --per-class, --class-floor "
-				"or --class-gap: give one of them");
+		return nst_fail(err, NST_EINVAL, "--rank is an order for --per-class, "
+				"--class-floor or --class-gap: give one of them");
 	if ((levels || r->rank >= 0) && r->mode == NST_FILTER_GRID)
-		return nst_fail(err, NST_EINVAL, "the grid decides each row by itself: --class-floor, "
-				"--class-gap and --rank need --mode=exact, and no --stats");
+		return nst_fail(err, NST_EINVAL, "the grid decides each row by itself: "
+				"--class-floor, --class-gap and --rank need --mode=exact, and no "
+				"--stats");
 	if ((levels || r->rank >= 0) && r->stats_only)
 		return nst_fail(err, NST_EINVAL, "--stats-only chooses no rows of a class: it goes "
 				"with neither --class-floor, --class-gap nor --rank");
 	if (levels && r->duplicate == 1)
-		return nst_fail(err, NST_EINVAL, "--duplicate fills classes up to --per-class, which "
-				"is a cap alone with --class-floor or --class-gap");
+		return nst_fail(err, NST_EINVAL, "--duplicate fills classes up to --per-class, "
+				"which is a cap alone with --class-floor or --class-gap");
 	if (r->class_floor && r->duplicate == 0)
 		return nst_fail(err, NST_EINVAL, "--class-floor is reached by copies, which "
 				"--no-duplicate forbids");
@@ -52,11 +53,11 @@ int nst_filter_request_settle(struct nst_filter_request *r, struct nst_err *err)
 	if (r->mode < 0)
 		r->mode = r->stats ? NST_FILTER_GRID : NST_FILTER_EXACT;
 	if (r->min_agree && !r->teachers)
-		return nst_fail(err, NST_EINVAL, "--min-agree counts teachers: name further ones with "
-				"--agree");
+		return nst_fail(err, NST_EINVAL, "--min-agree counts teachers: name further ones "
+				"with --agree");
 	if (r->min_agree > (int64_t)r->teachers + 1)
-		return nst_fail(err, NST_EINVAL, "--min-agree=%" PRId64 ": there are only %zu teachers",
-				r->min_agree, r->teachers + 1);
+		return nst_fail(err, NST_EINVAL, "--min-agree=%" PRId64 ": there are only %zu "
+				"teachers", r->min_agree, r->teachers + 1);
 	if (check_classes(r, err) < 0)
 		return err->code;
 	if (r->min_agree == 0)

@@ -248,8 +248,8 @@ static void add_rows(void *ctx, size_t number, unsigned worker)
 }
 
 /* The same as nst_infer_run with noise; draws are keyed by the keys of the rows. */
-static int run_noised(struct nst_labeler *l, struct member *m, struct nst_load_range *range, size_t n,
-		      struct nst_err *err)
+static int run_noised(struct nst_labeler *l, struct member *m, struct nst_load_range *range,
+		      size_t n, struct nst_err *err)
 {
 	uint64_t *key;
 

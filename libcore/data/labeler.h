@@ -2,8 +2,8 @@
  * it is asked for.
  *
  * The distribution of a row is the softmax of the logits over the temperature, averaged over the
- * models in the order they were named.  It depends on the image and the models alone (with noise also
- * on the key and the seed), not on the other rows, the number of threads or the machine. */
+ * models in the order they were named.  It depends on the image and the models alone (with noise
+ * also on the key and the seed), not on the other rows, the number of threads or the machine. */
 #ifndef NST_DATA_LABELER_H
 #define NST_DATA_LABELER_H
 
@@ -26,8 +26,9 @@ int nst_labeler_new(struct nst_labeler **l, const char *const *paths, size_t n,
 		    struct nst_pool *pool, struct nst_err *err) NST_MUST_CHECK;
 void nst_labeler_free(struct nst_labeler *l);
 
-/* Put noise on every model and its input, each as its own training had it where r does not say.  Draws
- * are keyed by (seed, epoch 0, sample); all models get the same.  Call it before the next two. */
+/* Put noise on every model and its input, each as its own training had it where r does not say.
+ * Draws are keyed by (seed, epoch 0, sample); all models get the same.  Call it before
+ * nst_labeler_profile and nst_labeler_begin. */
 int nst_labeler_noise(struct nst_labeler *l, const struct nst_noise_request *r, struct nst_err *err)
 	NST_MUST_CHECK;
 
@@ -52,8 +53,8 @@ int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struc
 int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p,
 		    struct nst_err *err) NST_MUST_CHECK;
 
-/* What these are made of: logits (n, models, classes), not divided by the temperature, classes in the
- * order of the first model. */
+/* What these are made of: logits (n, models, classes), not divided by the temperature, classes in
+ * the order of the first model. */
 int nst_labeler_logits(struct nst_labeler *l, uint64_t first, size_t n, float *logits,
 		       struct nst_err *err) NST_MUST_CHECK;
 

@@ -26,8 +26,8 @@ struct nst_noise_request {
  * nst-train. */
 #define NST_NOISE_OPTIONS(r) \
 	NST_OPT_DOUBLE(0, "dropout", "P", &(r)->dropout, 0, 1, NST_OPEN_HIGH, \
-		       "before the classifier; this and the next five: unless given, as the model " \
-		       "was trained"), \
+		       "before the classifier; this and the next five: unless given, as the " \
+		       "model was trained"), \
 	NST_OPT_DOUBLE(0, "drop-path", "P", &(r)->drop_path, 0, 1, NST_OPEN_HIGH, \
 		       "stochastic depth of the last block"), \
 	NST_OPT_STRING(0, "randaugment", "nN,mM[,...]", &(r)->randaugment, \
@@ -49,7 +49,7 @@ struct nst_noise {
 /* 1 when anything but the seed is asked for. */
 int nst_noise_asked(const struct nst_noise_request *r);
 
-/* The noise for one model.  Fails with a sentence when a word or a stored setting makes no sense. */
+/* The noise for one model.  Fails with a sentence when a word or a stored setting makes none. */
 int nst_noise_resolve(const struct nst_noise_request *r, const struct nst_modelfile *m,
 		      struct nst_noise *out, struct nst_err *err) NST_MUST_CHECK;
 

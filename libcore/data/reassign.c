@@ -1,5 +1,5 @@
-/* Relabeling.  Rows are matched by key, and the checksums of the images must be the same: a selection
- * may hold its images and the new predictions refer to a shard, or the other way round. */
+/* Relabeling.  Rows are matched by key, and the checksums of the images must be the same: a
+ * selection may hold its images and the predictions refer to a shard, or the other way round. */
 #include <string.h>
 
 #include "libcore/data/reassign.h"
@@ -84,8 +84,8 @@ static int build(struct nst_reassign *r, size_t from, size_t to, const char *dir
 		if (relabel(r, &r->kept.file[i], err) < 0)
 			return err->code;
 	}
-	code = nst_predbuf_build(&r->made, NST_SELECTION, &r->in.classes, p->model, p->temperature, b,
-				 err);
+	code = nst_predbuf_build(&r->made, NST_SELECTION, &r->in.classes, p->model, p->temperature,
+				 b, err);
 	for (size_t i = from; i < to + r->in.files && code == 0; i++) {
 		code = nst_build_parent(*b, i < to ? r->kept.file[i].image :
 					r->in.file[i - to].image, err);

@@ -21,8 +21,9 @@ struct nst_reassign {
 int nst_reassign_read(struct nst_reassign *r, const char *const *kept, size_t nkept,
 		      const char *const *paths, size_t n, struct nst_err *err) NST_MUST_CHECK;
 
-/* Write the relabeled selections: one, or into a stream one for each.  A row without a prediction, or
- * with one of another image, is an error that names it.  Predictions of other rows do not matter. */
+/* Write the relabeled selections: one, or into a stream one for each.  A row without a
+ * prediction, or with one of another image, is an error that names it.  Predictions of other rows
+ * do not matter. */
 int nst_reassign_write(struct nst_reassign *r, int stream, struct nst_out *out,
 		       struct nst_err *err) NST_MUST_CHECK;
 

@@ -36,7 +36,7 @@ struct nst_balance_rule {
 	uint32_t per_class;   /* N; 0 = no limit, no copies */
 	int duplicate;        /* fill classes of fewer than N rows with copies */
 	uint64_t seed;        /* which rows get the extra copy */
-	uint32_t class_floor; /* F: fill classes of fewer rows with copies of their best; 0 = do not.
+	uint32_t class_floor; /* F: fill classes of fewer rows with copies of their best; 0 = no.
 			       * Not with duplicate */
 	int level;            /* 1: cut classes by the gap */
 	uint32_t class_gap;   /* G: no class has over G rows more than the smallest that has any */

@@ -1,5 +1,5 @@
-/* Temperature scaling (Guo et al. 2017, section 4.2): the temperature that fits the probabilities of
- * a model to labeled rows.
+/* Temperature scaling (Guo et al. 2017, section 4.2): the temperature that fits the probabilities
+ * of a model to labeled rows.
  *
  * With several models the probability of a row is the mean of their softmaxes, all at one
  * temperature, as the labeler forms it. */
@@ -21,8 +21,8 @@ struct nst_calibration {
 	const int32_t *label;         /* (rows), < classes */
 };
 
-/* Probabilities p (classes) of a row of logits (models, classes) at a temperature > 0; sum (classes)
- * is scratch. */
+/* Probabilities p (classes) of a row of logits (models, classes) at a temperature > 0; sum
+ * (classes) is scratch. */
 void nst_calibrated(const float *logits, size_t models, size_t classes, double temperature,
 		    double *sum, float *p);
 
