@@ -282,6 +282,15 @@ void nst_words_release(struct nst_words *w)
 	*w = (struct nst_words){NULL, 0};
 }
 
+int nst_words_append(struct nst_words *w, const struct nst_words *more, struct nst_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < more->n && r == 0; i++)
+		r = put_list(w, more->word[i], err);
+	return r;
+}
+
 /* ---- the scan ----------------------------------------------------------------------------- */
 
 /* One getopt result that is an error.  c is ':' or '?'. */

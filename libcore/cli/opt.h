@@ -52,6 +52,10 @@ struct nst_words {
 };
 void nst_words_release(struct nst_words *w);
 
+/* Append the words of another list.  Returns 0 or NST_ENOMEM. */
+int nst_words_append(struct nst_words *w, const struct nst_words *more, struct nst_err *err)
+	NST_MUST_CHECK;
+
 /* Parse the word of a structured option (`n2,m27`) into target.  Returns 0, or a negative code
  * with a sentence about the word ("'n2,q7' has no field 'q'"); the option's name is put before. */
 typedef int nst_opt_word_fn(const char *word, void *target, struct nst_err *err);

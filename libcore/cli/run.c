@@ -89,3 +89,12 @@ const char *nst_run_checkpoint(const char *checkpoint, const char *resume, const
 		nst_usage_error("the name of the output is too long");
 	return name;
 }
+
+int nst_run_reads_stdin(const char *const *paths, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(paths[i], "-") == 0)
+			return 1;
+	}
+	return 0;
+}

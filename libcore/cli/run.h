@@ -28,4 +28,7 @@ int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n
  * usage error for names that cannot be. */
 const char *nst_run_checkpoint(const char *checkpoint, const char *resume, const char *output);
 
+/* 1 when standard input is among these names. */
+int nst_run_reads_stdin(const char *const *paths, size_t n);
+
 #endif

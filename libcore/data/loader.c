@@ -218,9 +218,21 @@ int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned wo
 	return 0;
 }
 
+uint64_t nst_load_row(const struct nst_load_range *range, size_t i)
+{
+	return range->row ? range->row[i] : range->first + i;
+}
+
 int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
 {
 	const struct nst_load_range *r = range;
 
-	return nst_load_eval(r->loader, r->row ? r->row[row] : r->first + row, worker, dst, err);
+	return nst_load_eval(r->loader, nst_load_row(r, row), worker, dst, err);
+}
+
+int nst_load_train_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	const struct nst_load_range *r = range;
+
+	return nst_load_train(r->loader, nst_load_row(r, row), 0, worker, dst, err);
 }

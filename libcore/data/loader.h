@@ -47,4 +47,11 @@ struct nst_load_range {
 int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
 	NST_MUST_CHECK;
 
+/* The row of the table that is number i of the run. */
+uint64_t nst_load_row(const struct nst_load_range *range, size_t i);
+
+/* The same, augmented as in epoch 0. */
+int nst_load_train_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
+	NST_MUST_CHECK;
+
 #endif
