@@ -20,14 +20,14 @@
 
 /* NaN, -1 and NULL mean: not said.  Start from NST_REQUEST_NONE. */
 struct nst_request {
-	const char *arch, *randaugment;
+	const char *arch, *randaugment, *autoaugment;
 	uint64_t seed;
-	int64_t size, batch, grain, cutout, crop_padding;
+	int64_t size, batch, grain, cutout, crop_padding, erasing_count;
 	double epochs, lr, warmup, final_lr, decay_rate, decay_epochs;
 	double momentum, weight_decay, ema;
-	double label_smoothing, temperature, dropout, drop_path, crop_fraction;
+	double label_smoothing, temperature, dropout, drop_path, crop_fraction, erasing;
 	int schedule, optimizer, nesterov, smooth_pseudo, loss, crop, flip; /* enums and 0/1 */
-	int interpolation;
+	int interpolation, train_interpolation, erasing_mode, pseudo_noise;
 };
 
 #define NST_REQUEST_NONE \
@@ -36,7 +36,8 @@ struct nst_request {
 	 .momentum = 0.9, .weight_decay = NAN, .ema = 0.9999, .label_smoothing = 0.1, \
 	 .temperature = 1, .dropout = NAN, .drop_path = NAN, .schedule = -1, .optimizer = -1, \
 	 .nesterov = -1, .smooth_pseudo = 1, .crop = -1, .flip = 1, .crop_padding = -1, \
-	 .crop_fraction = NAN, .interpolation = -1}
+	 .crop_fraction = NAN, .interpolation = -1, .train_interpolation = -1, .erasing = 0, \
+	 .erasing_mode = -1, .erasing_count = 0}
 
 /* Words of the enums, each list ends with NULL. */
 extern const char *const nst_schedule_words[];  /* enum nst_schedule_kind */
@@ -44,11 +45,15 @@ extern const char *const nst_optimizer_words[]; /* enum nst_optim_kind */
 extern const char *const nst_loss_words[];      /* enum nst_loss_form */
 extern const char *const nst_crop_words[];      /* enum nst_view_kind */
 extern const char *const nst_filter_words[];    /* enum nst_filter */
+extern const char *const nst_train_filter_words[]; /* enum nst_filter, then "random" */
+extern const char *const nst_erasing_words[];      /* enum nst_erasing_mode */
+extern const char *const nst_pseudo_noise_words[]; /* enum nst_pseudo_noise */
 
 struct nst_settings {
 	struct nst_arch arch;
 	struct nst_preprocess preprocess; /* its size is the net's */
 	struct nst_augment augment;
+	enum nst_pseudo_noise pseudo_noise;
 	struct nst_train_options train;
 	struct nst_schedule schedule;
 	enum nst_loss_form loss;

@@ -351,11 +351,13 @@ static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, floa
 
 	for (size_t i = 0; i < n; i++) {
 		const struct nst_row *row = &t->rows[first + i];
+		int calm = o->calm_pseudo && row->role == NST_ROLE_PSEUDO;
 		int r = t->load(t->ctx, first + i, worker, nst_grain_input(g) + i * image, err);
 
 		if (r)
 			return r;
-		nst_grain_noise(g, i, o->seed, row->epoch, row->key, o->dropout, o->drop_path);
+		nst_grain_noise(g, i, o->seed, row->epoch, row->key,
+				calm ? 0 : o->dropout, calm ? 0 : o->drop_path);
 	}
 	nst_grain_forward(g, n, t->params, t->pack);
 	since = nst_profile_now(t->profile);
