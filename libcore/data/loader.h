@@ -18,6 +18,7 @@ struct nst_loader_options {
 	struct nst_preprocess preprocess; /* of evaluation; of training its mean and std */
 	int train;                        /* 1: rows are augmented, 0: evaluation */
 	struct nst_augment augment;       /* training: its size is that of preprocess */
+	enum nst_pseudo_noise pseudo;     /* training: what pseudo-labeled rows get of it */
 	uint64_t seed;                    /* of the augmentation */
 	uint64_t cache;                   /* training: bytes for decoded images */
 	unsigned workers;                 /* threads that may load at a time */
@@ -34,7 +35,8 @@ void nst_loader_free(struct nst_loader *l);
 int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 		  struct nst_err *err) NST_MUST_CHECK;
 
-/* The same, augmented with draws keyed by (seed, epoch, sample); only with `train`. */
+/* The same, augmented with draws keyed by (seed, epoch, sample), as far as the row's role has it;
+ * only with `train`. */
 int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned worker, float *dst,
 		   struct nst_err *err) NST_MUST_CHECK;
 

@@ -18,6 +18,10 @@ const char *const nst_bn_words[] = {"joint", "split", "labeled", NULL};
 const char *const nst_mixup_words[] = {"both", "labeled", "pseudo", NULL};
 const char *const nst_crop_words[] = {"plain", "resized", "shift", NULL};
 const char *const nst_filter_words[] = {"box", "bilinear", "bicubic", "lanczos", NULL};
+const char *const nst_train_filter_words[] = {"box",     "bilinear", "bicubic",
+					      "lanczos", "random",   NULL};
+const char *const nst_erasing_words[] = {"const", "rand", "pixel", NULL};
+const char *const nst_pseudo_noise_words[] = {"full", "no-randaugment", "no-augment", "none", NULL};
 
 static double given(double asked, double otherwise)
 {
@@ -134,9 +138,21 @@ static int resolve_preprocess(const struct nst_request *r, struct nst_settings *
 	return 0;
 }
 
+static int resolve_erasing(const struct nst_request *r, struct nst_erasing *e, struct nst_err *err)
+{
+	if (!(r->erasing > 0) && (r->erasing_mode >= 0 || r->erasing_count))
+		return nst_fail(err, NST_EINVAL, "nothing is erased: --random-erasing-mode and "
+				"--random-erasing-count need --random-erasing");
+	e->p = r->erasing;
+	e->mode = (enum nst_erasing_mode)chosen(r->erasing_mode, NST_ERASING_CONST);
+	e->count = r->erasing_count ? (unsigned)r->erasing_count : 1;
+	return 0;
+}
+
 static int resolve_augment(const struct nst_request *r, struct nst_settings *s, struct nst_err *err)
 {
 	struct nst_augment *a = &s->augment;
+	int filter = chosen(r->train_interpolation, NST_BICUBIC);
 
 	nst_augment_init(a, s->preprocess.size);
 	a->view = (enum nst_view_kind)chosen(r->crop, (int)a->view);
@@ -144,6 +160,16 @@ static int resolve_augment(const struct nst_request *r, struct nst_settings *s, 
 	a->cutout = (size_t)r->cutout;
 	if (r->randaugment && nst_randaugment_parse(r->randaugment, a->size, &a->ra, err) < 0)
 		return nst_err_prefix(err, "--randaugment");
+	if (r->autoaugment && nst_autoaugment_parse(r->autoaugment, &a->aa, err) < 0)
+		return nst_err_prefix(err, "--autoaugment");
+	nst_fill_mean(s->preprocess.mean, a->ra.fill);
+	nst_fill_mean(s->preprocess.mean, a->aa.fill);
+	a->random_filter = nst_train_filter_words[filter + 1] == NULL;
+	a->filter = a->random_filter ? NST_BICUBIC : (enum nst_filter)filter;
+	s->pseudo_noise = (enum nst_pseudo_noise)r->pseudo_noise;
+	s->train.calm_pseudo = s->pseudo_noise == NST_PSEUDO_NONE;
+	if (resolve_erasing(r, &a->erasing, err) < 0)
+		return err->code;
 	return nst_augment_check(a, err);
 }
 
@@ -303,6 +329,36 @@ static int augment_lines(const struct nst_augment *a, struct nst_list *l, struct
 	return 0;
 }
 
+/* Noise that a run has only when it was asked for. */
+static int noise_lines(const struct nst_settings *s, struct nst_list *l, struct nst_err *err)
+{
+	const struct nst_augment *a = &s->augment;
+	struct nst_buf word = {0};
+	int r = 0;
+
+	if (a->aa.policy != NST_AA_NONE) {
+		r = nst_autoaugment_format(&a->aa, &word, err);
+		if (r == 0)
+			r = line(l, err, "autoaugment=%.*s", (int)word.len,
+				 (const char *)word.data);
+		nst_buf_release(&word);
+	}
+	if (r == 0 && a->erasing.p > 0) {
+		r = real(l, "random-erasing", a->erasing.p, err);
+		if (r == 0)
+			r = line(l, err, "random-erasing-mode=%s",
+				 nst_erasing_words[a->erasing.mode]);
+		if (r == 0)
+			r = line(l, err, "random-erasing-count=%u", a->erasing.count);
+	}
+	if (r == 0 && (a->random_filter || a->filter != NST_BICUBIC))
+		r = line(l, err, "train-interpolation=%s",
+			 a->random_filter ? "random" : nst_filter_name(a->filter));
+	if (r == 0 && s->pseudo_noise != NST_PSEUDO_FULL)
+		r = line(l, err, "pseudo-noise=%s", nst_pseudo_noise_words[s->pseudo_noise]);
+	return r;
+}
+
 /* What is not the default of the size: models say it in full, see formats/model.h. */
 static int preprocess_lines(const struct nst_preprocess *p, struct nst_list *l, struct nst_err *err)
 {
@@ -326,7 +382,7 @@ int nst_settings_lines(const struct nst_settings *s, struct nst_list *l, struct 
 	    line(l, err, "batch=%zu", s->batch) < 0 || schedule_lines(&s->schedule, l, err) < 0 ||
 	    train_lines(&s->train, l, err) < 0 || augment_lines(&s->augment, l, err) < 0 ||
 	    line(l, err, "loss=%s", nst_loss_words[s->loss]) < 0 ||
-	    real(l, "loss-alpha", s->loss_alpha, err) < 0 ||
+	    real(l, "loss-alpha", s->loss_alpha, err) < 0 || noise_lines(s, l, err) < 0 ||
 	    preprocess_lines(&s->preprocess, l, err) < 0)
 		return err->code;
 	return channel_lines(&s->preprocess, l, err) < 0 ? err->code : extra_lines(s, l, err);

@@ -22,15 +22,16 @@
 
 /* NaN, -1 and NULL mean: not said.  Start from NST_REQUEST_NONE. */
 struct nst_request {
-	const char *arch, *randaugment, *mean, *std;
+	const char *arch, *randaugment, *autoaugment, *mean, *std;
 	uint64_t seed;
-	int64_t size, batch, accumulate, grain, cutout, freeze, crop_padding;
+	int64_t size, batch, accumulate, grain, cutout, freeze, crop_padding, erasing_count;
 	double epochs, last_epochs, lr, warmup, final_lr, decay_rate, decay_epochs, power;
 	double momentum, beta2, eps, weight_decay, ema, clip;
 	double label_smoothing, temperature, loss_alpha, label_prob, ratio, dropout, drop_path;
-	double mixup, cutmix, mixup_prob, switch_prob, crop_fraction;
+	double mixup, cutmix, mixup_prob, switch_prob, crop_fraction, erasing;
 	int schedule, optimizer, nesterov, smooth_pseudo, loss, crop, flip; /* enums and 0/1 */
-	int clip_mode, bn_stats, mixup_rows, hard_teacher, interpolation;
+	int clip_mode, bn_stats, mixup_rows, hard_teacher;
+	int interpolation, train_interpolation, erasing_mode, pseudo_noise;
 };
 
 #define NST_REQUEST_NONE \
@@ -41,7 +42,7 @@ struct nst_request {
 	 .label_prob = 1, .ratio = NAN, .dropout = NAN, .drop_path = NAN, .mixup_prob = 1, \
 	 .switch_prob = 0.5, .schedule = -1, .optimizer = -1, .nesterov = -1, \
 	 .smooth_pseudo = 1, .crop = -1, .flip = 1, .crop_padding = -1, .crop_fraction = NAN, \
-	 .interpolation = -1}
+	 .interpolation = -1, .train_interpolation = -1, .erasing_mode = -1}
 
 /* Words of the enums, each list ends with NULL. */
 extern const char *const nst_schedule_words[];  /* enum nst_schedule_kind */
@@ -59,11 +60,15 @@ enum nst_bn_stats { NST_BN_JOINT, NST_BN_SPLIT, NST_BN_LABELED };
 
 enum nst_mixup_rows { NST_MIXUP_BOTH, NST_MIXUP_LABELED, NST_MIXUP_PSEUDO };
 extern const char *const nst_filter_words[];    /* enum nst_filter */
+extern const char *const nst_train_filter_words[]; /* enum nst_filter, then "random" */
+extern const char *const nst_erasing_words[];      /* enum nst_erasing_mode */
+extern const char *const nst_pseudo_noise_words[]; /* enum nst_pseudo_noise */
 
 struct nst_settings {
 	struct nst_arch arch;
 	struct nst_preprocess preprocess; /* its size is the net's */
 	struct nst_augment augment;
+	enum nst_pseudo_noise pseudo_noise;
 	struct nst_train_options train;
 	struct nst_schedule schedule;
 	enum nst_loss_form loss;

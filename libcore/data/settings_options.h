@@ -92,8 +92,12 @@
 		       "before the classifier; unless given, that of the architecture"), \
 	NST_OPT_DOUBLE(0, "drop-path", "P", &(r)->drop_path, 0, 1, NST_OPEN_HIGH, \
 		       "stochastic depth of the last block; unless given, that of the architecture"), \
-	NST_OPT_STRING(0, "randaugment", "nN,mM[,...]", &(r)->randaugment, \
-		       "N random operations of magnitude M on each image"), \
+	NST_OPT_STRING(0, "randaugment", "FORM", &(r)->randaugment, \
+		       "random operations on each image: nN,mM[,...] for N of magnitude M, " \
+		       "timm's rand-m9-mstd0.5-inc1 and the like, fixmatch, or none"), \
+	NST_OPT_STRING(0, "autoaugment", "POLICY", &(r)->autoaugment, \
+		       "a random pair of operations on each image: v0, v0r, original or " \
+		       "originalr, perhaps with -mstdS"), \
 	NST_OPT_ENUM(0, "crop", "KIND", &(r)->crop, nst_crop_words, \
 		     "unless given, random resized crops, or shifts for small images"), \
 	NST_OPT_UNFLAG(0, "no-flip", &(r)->flip, "do not mirror images at random"), \
@@ -109,6 +113,18 @@
 		       "chance of cutmix where both are on"), \
 	NST_OPT_ENUM(0, "mixup-rows", "WHICH", &(r)->mixup_rows, nst_mixup_words, \
 		     "which rows mixup and cutmix mix, each kind with its own"), \
+	NST_OPT_DOUBLE(0, "random-erasing", "P", &(r)->erasing, 0, 1, NST_CLOSED, \
+		       "erase a random rectangle from an image with probability P"), \
+	NST_OPT_ENUM(0, "random-erasing-mode", "MODE", &(r)->erasing_mode, nst_erasing_words, \
+		     "fill it with the mean, a random colour, or noise; unless given, const"), \
+	NST_OPT_INT(0, "random-erasing-count", "N", &(r)->erasing_count, 1, 100, \
+		    "erase 1 to N smaller rectangles; unless given, 1"), \
+	NST_OPT_ENUM(0, "train-interpolation", "FILTER", &(r)->train_interpolation, \
+		     nst_train_filter_words, \
+		     "how random crops are resized; random: bilinear or bicubic; unless given, " \
+		     "bicubic"), \
+	NST_OPT_ENUM(0, "pseudo-noise", "WHAT", &(r)->pseudo_noise, nst_pseudo_noise_words, \
+		     "what noise pseudo-labeled rows get"), \
 	NST_OPT_SECTION("Test images"), \
 	NST_OPT_INT(0, "crop-padding", "PIXELS", &(r)->crop_padding, 0, 4096, \
 		    "take the central square of size/(size+PIXELS) of the shorter side, then resize; " \

@@ -164,6 +164,23 @@ static int check_batch(struct nst_training *t, struct nst_err *err)
 	return 0;
 }
 
+/* Noise that cannot be what was meant. */
+static int check_noise(struct nst_training *t, struct nst_err *err)
+{
+	const struct nst_randaugment *ra = &t->full.augment.ra;
+	enum nst_pseudo_noise pseudo = t->full.pseudo_noise;
+
+	if (pseudo != NST_PSEUDO_FULL && !nst_sampler_count(t->sampler, NST_ROLE_PSEUDO))
+		return nst_fail(err, NST_EINVAL,
+				"--pseudo-noise=%s, but there are no pseudo-labeled rows",
+				nst_pseudo_noise_words[pseudo]);
+	if (nst_randaugment_is_capped(ra))
+		return warn(t, err,
+			    "--randaugment: timm lowers magnitude %g to %g, unless mmax%g is given",
+			    ra->m, ra->max, ceil(ra->m));
+	return 0;
+}
+
 static int set_weights(struct nst_training *t, struct nst_err *err)
 {
 	const struct nst_modelfile *init = t->o.init;
@@ -214,6 +231,7 @@ static int open_engine(struct nst_training *t, size_t batch, struct nst_err *err
 		.preprocess = s->preprocess,
 		.train = 1,
 		.augment = s->augment,
+		.pseudo = s->pseudo_noise,
 		.seed = s->train.seed,
 		.cache = t->o.cache,
 		.workers = nst_pool_threads(t->o.pool),
@@ -250,7 +268,7 @@ static int open_parts(struct nst_training *t, struct nst_err *err)
 	if (check_rows(t, err) < 0 || check_validation(t, err) < 0 ||
 	    nst_net_new(&s->arch, s->preprocess.size, classes, &t->net, err) < 0 ||
 	    nst_sampler_new(&t->sampler, t->o.rows, &drawing, err) < 0 ||
-	    check_batch(t, err) < 0)
+	    check_batch(t, err) < 0 || check_noise(t, err) < 0)
 		return err->code;
 	batch = nst_sampler_batch(t->sampler);
 	if (open_teacher(t, batch, err) < 0 || (!t->o.plan_only && open_engine(t, batch, err) < 0))

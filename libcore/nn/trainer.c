@@ -495,12 +495,13 @@ static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, floa
 	double since, share = (double)n / (double)t->stats_rows;
 
 	for (size_t i = 0; i < n; i++) {
+		int calm = o->calm_pseudo && rows[i].role == NST_ROLE_PSEUDO;
 		int r = t->load(t->ctx, first + i, worker, nst_grain_input(g) + i * image, err);
 
 		if (r)
 			return r;
-		nst_grain_noise(g, i, o->seed, rows[i].epoch, rows[i].key, o->dropout,
-				o->drop_path);
+		nst_grain_noise(g, i, o->seed, rows[i].epoch, rows[i].key,
+				calm ? 0 : o->dropout, calm ? 0 : o->drop_path);
 	}
 	if (mixes(&o->mixup) && mix_images(t, rows, n, worker, err) < 0)
 		return err->code;

@@ -27,6 +27,7 @@ struct nst_train_options {
 	uint64_t seed;
 	double dropout;         /* rate before the classifier, 0 <= rate < 1 */
 	double drop_path;       /* rate of the block behind the last; block b has rate*b/nblocks */
+	int calm_pseudo;        /* 1: neither of the two acts on pseudo-labeled rows */
 	double label_smoothing; /* of classes as targets, labeled and pseudo (main.py) */
 	int smooth_pseudo;      /* 0: hard pseudo labels are not smoothed */
 	double temperature;     /* of soft targets, 1 */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/augment/autoaugment.h"
 #include "libcore/augment/corrupt.h"
 #include "libcore/augment/ops.h"
 #include "libcore/image/exif.h"
@@ -17,7 +18,7 @@
 #include "libcore/util/err.h"
 #include "libcore/util/mem.h"
 
-#define MAX_ARGS 12
+#define MAX_ARGS 16
 
 struct request {
 	char name[32];
@@ -103,6 +104,8 @@ static int do_op(const struct request *r, struct nst_pixels *out, struct nst_err
 	size_t h = (size_t)r->arg[0], w = (size_t)r->arg[1];
 	enum nst_ops_flavour fl = (enum nst_ops_flavour)r->arg[2];
 	double v = r->arg[3];
+	const uint8_t fill[3] = {(uint8_t)(int)r->arg[4], (uint8_t)(int)r->arg[5],
+				 (uint8_t)(int)r->arg[6]};
 	int rc = nst_pixels_copy(out, r->data, h, w, err);
 	uint8_t *p = out->data;
 
@@ -140,11 +143,51 @@ static int do_op(const struct request *r, struct nst_pixels *out, struct nst_err
 		nst_op_translate_x(p, h, w, v, fl, tmp.data);
 	else if (!strcmp(r->name, "translate_y"))
 		nst_op_translate_y(p, h, w, v, fl, tmp.data);
+	else if (!strcmp(r->name, "transform"))
+		nst_op_transform(p, h, w, r->arg + 7, (enum nst_ops_filter)v, fill, tmp.data);
+	else if (!strcmp(r->name, "turn"))
+		nst_op_turn(p, h, w, r->arg[7], (enum nst_ops_filter)v, fill, tmp.data);
 	else if (!strcmp(r->name, "cutout"))
 		nst_op_cutout(p, h, w, (size_t)v, (size_t)r->arg[4], (size_t)r->arg[5]);
 	else
 		return nst_fail(err, NST_EINVAL, "no function '%s'", r->name);
 	return 0;
+}
+
+/* RandAugment's own arguments.  Arguments: height, width, form, operation, magnitude, sample. */
+static int do_apply(const struct request *r, struct nst_pixels *out, struct nst_err *err)
+{
+	size_t h = (size_t)r->arg[0], w = (size_t)r->arg[1];
+	struct nst_randaugment ra;
+	struct nst_rng rng;
+	int rc = nst_pixels_copy(out, r->data, h, w, err);
+
+	if (rc == 0)
+		rc = nst_pixels_shape(&tmp, h, w, err);
+	if (rc < 0)
+		return rc;
+	nst_randaugment_init(&ra, 224);
+	ra.form = (enum nst_ra_form)r->arg[2];
+	nst_rng_init(&rng, 1, NST_RNG_TEST, 0, (uint64_t)r->arg[5]);
+	nst_ra_apply(&ra, (enum nst_ra_op)r->arg[3], r->arg[4], &rng, out->data, h, w, tmp.data);
+	return 0;
+}
+
+/* Argument: policy.  The table as a picture: a line a pair, a pixel a step (operation, ten times
+ * the probability, magnitude). */
+static int do_policy(const struct request *r, struct nst_pixels *out, struct nst_err *err)
+{
+	int rc = nst_pixels_shape(out, NST_AA_PAIRS, 2, err);
+
+	for (size_t i = 0; rc == 0 && i < 2 * NST_AA_PAIRS; i++) {
+		const struct nst_aa_step *s =
+			nst_aa_pair((enum nst_aa_policy)r->arg[0], i / 2) + i % 2;
+
+		out->data[3 * i] = (uint8_t)s->op;
+		out->data[3 * i + 1] = (uint8_t)(10 * s->p + 0.5);
+		out->data[3 * i + 2] = (uint8_t)s->m;
+	}
+	return rc;
 }
 
 static int serve(const struct request *r, struct nst_pixels *out, struct nst_err *err)
@@ -161,6 +204,10 @@ static int serve(const struct request *r, struct nst_pixels *out, struct nst_err
 		return do_pixbuf(r, out, err);
 	if (!strcmp(r->name, "corrupt"))
 		return do_corrupt(r, out, err);
+	if (!strcmp(r->name, "apply"))
+		return do_apply(r, out, err);
+	if (!strcmp(r->name, "policy"))
+		return do_policy(r, out, err);
 	return do_op(r, out, err);
 }
 
