@@ -325,6 +325,7 @@ void nst_samples_peek(const struct nst_samples *s, uint64_t i, struct nst_sample
 	*out = (struct nst_sample){
 		.data = p->data + p->offset[row],
 		.size = (size_t)(p->offset[row + 1] - p->offset[row]),
+		.checksum = p->checksum[row],
 		.height = shape[0],
 		.width = shape[1],
 		.channels = shape[2],
@@ -345,7 +346,7 @@ int nst_samples_get(const struct nst_samples *s, uint64_t i, struct nst_sample *
 	const struct pixels *p = s->embedded ? &s->own : s->source[s->row[2 * i]];
 
 	nst_samples_peek(s, i, out);
-	if (nst_hash64(out->data, out->size) != p->checksum[out->row])
+	if (nst_hash64(out->data, out->size) != out->checksum)
 		return nst_fail(err, NST_EFORMAT,
 				"cannot read %s: sample '%.*s' (row %" PRIu64 ") is damaged", p->name,
 				(int)out->key_len, out->key, out->row);

@@ -33,6 +33,7 @@ enum nst_codec { NST_CODEC_RAW = 0, NST_CODEC_JPEG = 1 };
 struct nst_sample {
 	const uint8_t *data; /* JPEG bytes, or (H,W,C) pixels */
 	size_t size;
+	uint64_t checksum;   /* XXH3-64 of these bytes as stored; filled for readers only */
 	uint32_t height, width, channels; /* as stored; channels 1, 3 or (JPEG) 4 */
 	enum nst_codec codec;
 	int orientation;     /* EXIF, 1...8; always 1 for raw pixels */

@@ -21,76 +21,16 @@ struct eval {
 	const char *report;
 };
 
-/* ---- for people ---- */
-
-static int put_number(struct nst_buf *b, double value, int percent, struct nst_err *err)
+static struct nst_json *fitted_json(const struct nst_evaluation *e)
 {
-	if (isnan(value))
-		return nst_buf_printf(b, err, "%9s", "-");
-	return percent ? nst_buf_printf(b, err, "%8.2f%%", 100 * value) :
-			 nst_buf_printf(b, err, "%9.4f", value);
+	struct nst_json *o = nst_json_object();
+
+	nst_json_set_double(o, "temperature", e->temperature);
+	nst_json_set_double(o, "confidence", nst_metrics_confidence(&e->fitted));
+	nst_json_set_double(o, "nll", nst_metrics_nll(&e->fitted));
+	nst_json_set_double(o, "ece", nst_metrics_ece(&e->fitted));
+	return o;
 }
-
-static int put_classes(struct nst_buf *b, const struct nst_evaluation *e, struct nst_err *err)
-{
-	const struct nst_metrics *m = &e->metrics;
-	int r = nst_buf_printf(b, err, "\n%-24s%9s%9s%9s\n", "class", "rows", "top-1", "top-5");
-
-	for (size_t c = 0; c < m->classes && r == 0; c++) {
-		r = nst_buf_printf(b, err, "%-24s%9llu", e->classes.name[c],
-				   (unsigned long long)nst_metrics_class_rows(m, c));
-		if (r == 0)
-			r = put_number(b, nst_metrics_class_top1(m, c), 1, err);
-		if (r == 0)
-			r = put_number(b, nst_metrics_class_top5(m, c), 1, err);
-		if (r == 0)
-			r = nst_buf_printf(b, err, "\n");
-	}
-	return r;
-}
-
-static int put_confusion(struct nst_buf *b, const struct nst_evaluation *e, struct nst_err *err)
-{
-	const struct nst_metrics *m = &e->metrics;
-	int r = nst_buf_printf(b, err, "\ntrue class (rows) and predicted class (columns)\n");
-
-	for (size_t t = 0; t < m->classes && r == 0; t++) {
-		r = nst_buf_printf(b, err, "%-24s", e->classes.name[t]);
-		for (size_t p = 0; p < m->classes && r == 0; p++)
-			r = nst_buf_printf(b, err, "%7llu",
-					   (unsigned long long)m->confusion[t * m->classes + p]);
-		if (r == 0)
-			r = nst_buf_printf(b, err, "\n");
-	}
-	return r;
-}
-
-static int make_text(const struct eval *f, const struct nst_evaluation *e, struct nst_buf *b,
-		     struct nst_err *err)
-{
-	struct nst_metric n[NST_METRICS];
-	int r = nst_buf_printf(b, err, "%-24s%9llu\n", "rows",
-			       (unsigned long long)e->metrics.rows);
-
-	nst_metrics_list(&e->metrics, n);
-	if (r == 0 && e->skipped)
-		r = nst_buf_printf(b, err, "%-24s%9llu\n", "unlabeled, left out",
-				   (unsigned long long)e->skipped);
-	for (size_t i = 0; i < NST_METRICS && r == 0; i++) {
-		r = nst_buf_printf(b, err, "%-24s", n[i].title);
-		if (r == 0)
-			r = put_number(b, n[i].value, n[i].fraction, err);
-		if (r == 0)
-			r = nst_buf_printf(b, err, "\n");
-	}
-	if (r == 0 && f->per_class)
-		r = put_classes(b, e, err);
-	if (r == 0 && f->confusion)
-		r = put_confusion(b, e, err);
-	return r;
-}
-
-/* ---- for programs ---- */
 
 static int make_json(const struct eval *f, const struct nst_evaluation *e, struct nst_buf *b,
 		     struct nst_err *err)
@@ -107,6 +47,8 @@ static int make_json(const struct eval *f, const struct nst_evaluation *e, struc
 	nst_json_set_int(o, "rows", (int64_t)m->rows);
 	nst_json_set_int(o, "skipped", (int64_t)e->skipped);
 	nst_json_set_string(o, "model", e->model);
+	if (e->fit)
+		nst_json_set(o, "fitted", fitted_json(e));
 	for (size_t c = 0; c < m->classes; c++) {
 		struct nst_json *row = nst_json_object(), *cells = nst_json_array();
 
@@ -135,11 +77,11 @@ static int make_json(const struct eval *f, const struct nst_evaluation *e, struc
 static int write_report(const struct eval *f, const struct nst_evaluation *e,
 			const struct nst_out_options *options, struct nst_err *err)
 {
-	const char *name[NST_METRICS + 1] = {"rows"};
-	double value[NST_METRICS + 1] = {(double)e->metrics.rows};
+	const char *name[NST_METRICS + 4] = {"rows"};
+	double value[NST_METRICS + 4] = {(double)e->metrics.rows};
 	const struct nst_report report = {
-		NST_METRICS + 1, name, value, e->classes.n, e->classes.name, e->metrics.confusion,
-		e->model,
+		NST_METRICS + (e->fit ? 4 : 1), name, value, e->classes.n, e->classes.name,
+		e->metrics.confusion, e->model,
 	};
 	struct nst_metric n[NST_METRICS];
 	struct nst_build *b;
@@ -150,6 +92,12 @@ static int write_report(const struct eval *f, const struct nst_evaluation *e,
 		name[i + 1] = n[i].name;
 		value[i + 1] = n[i].value;
 	}
+	name[NST_METRICS + 1] = "fitted_temperature";
+	value[NST_METRICS + 1] = e->temperature;
+	name[NST_METRICS + 2] = "fitted_nll";
+	value[NST_METRICS + 2] = e->fit ? nst_metrics_nll(&e->fitted) : NAN;
+	name[NST_METRICS + 3] = "fitted_ece";
+	value[NST_METRICS + 3] = e->fit ? nst_metrics_ece(&e->fitted) : NAN;
 	r = nst_report_build(&b, &report, err);
 	if (r == 0) {
 		r = nst_out_file(f->report, options, b, err);
@@ -167,7 +115,8 @@ static int write_results(const struct eval *f, const struct nst_evaluation *e,
 			 const struct nst_out_options *options, struct nst_err *err)
 {
 	struct nst_buf text = {0};
-	int r = (f->json ? make_json : make_text)(f, e, &text, err);
+	int r = f->json ? make_json(f, e, &text, err) :
+			  nst_evaluation_text(e, f->per_class, f->confusion, &text, err);
 
 	if (r == 0 && f->report)
 		r = write_report(f, e, options, err);
@@ -192,6 +141,8 @@ int main(int argc, char **argv)
 		NST_OPT_STRING(0, "report", "FILE", &f.report, "write an NST report to FILE as well"),
 		NST_OPT_DOUBLE(0, "temperature", "T", &f.temperature, 0, 1000, NST_OPEN_LOW,
 			       "divide the logits of models by T"),
+		NST_OPT_FLAG(0, "fit-temperature", &e.fit,
+			     "fit T to these rows, and show what it would change"),
 		NST_OPT_SET(0, "raw-weights", &f.weights, NST_WEIGHTS_RAW,
 			    "use the weights themselves, not their moving average"),
 		NST_OPT_FLAG(0, "skip-unlabeled", &e.skip_unlabeled, "leave unlabeled rows out"),
@@ -217,8 +168,12 @@ int main(int argc, char **argv)
 	struct nst_in *in;
 
 	nst_need_input(argc - first, f.models.n ? "a shard" : "a prediction, or -m and a shard");
+	if (f.models.n == 0 && e.fit)
+		nst_usage_error("--fit-temperature is for models: give one with -m");
 	if (f.models.n == 0 && (f.temperature != 1 || f.weights != 0))
 		nst_usage_error("--temperature and --raw-weights are for models: give one with -m");
+	if (e.fit && f.temperature != 1)
+		nst_usage_error("--fit-temperature finds the temperature that --temperature sets");
 	if (!inputs || nst_run_refuse_input(f.common.output, inputs, options.ninputs, &err) < 0 ||
 	    nst_in_open(&in, paths, n, kinds, NULL, &err) < 0)
 		nst_die(&err);

@@ -1,6 +1,5 @@
 /* nst-mix: labeled and pseudo-labeled rows as one training set; see nst-mix(1). */
 #include <stdlib.h>
-#include <string.h>
 
 #include "libcore/cli/msg.h"
 #include "libcore/cli/opt.h"
@@ -114,19 +113,10 @@ static int mix(const struct mix *f, struct nst_mixer *m, const struct nst_out_op
 			write_stream(f, m, &how, options, err);
 }
 
-/* Standard input can feed one side only. */
-static int reads_stdin(const char *const *paths, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(paths[i], "-") == 0)
-			return 1;
-	}
-	return 0;
-}
-
 static void check_usage(const struct mix *f, const char *const *paths, size_t n, int series)
 {
-	if ((n == 0 || reads_stdin(paths, n)) && reads_stdin(f->labeled.word, f->labeled.n))
+	if ((n == 0 || nst_run_reads_stdin(paths, n)) &&
+	    nst_run_reads_stdin(f->labeled.word, f->labeled.n))
 		nst_usage_error("standard input cannot be both labeled and pseudo-labeled");
 	if (f->hard == 1 && f->how.temperature != 1)
 		nst_usage_error("--temperature is for soft targets, --hard asks for hard ones");

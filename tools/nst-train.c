@@ -2,7 +2,6 @@
  *
  * The run itself is libcore/data/training.h.  Here is what surrounds it: when checkpoints are due,
  * what a signal does, what the user sees, and how the result appears. */
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,20 +14,21 @@
 #include "libcore/cli/progress.h"
 #include "libcore/cli/run.h"
 #include "libcore/cli/tty.h"
+#include "libcore/data/inputs.h"
+#include "libcore/data/preset.h"
 #include "libcore/data/profiling.h"
 #include "libcore/data/settings_options.h"
-#include "libcore/data/training.h"
 #include "libcore/io/atomic.h"
 
 static struct train {
 	struct nst_common common;
 	struct nst_request ask;
-	struct nst_words validation;
-	const char *init, *log, *resume, *checkpoint, *profile;
+	struct nst_words validation, teacher;
+	const char *init, *log, *resume, *checkpoint, *profile, *preset;
 	int64_t val_every;
 	double checkpoint_every; /* seconds */
 	uint64_t cache;
-	int new_classifier, keep_checkpoint, dry_run, list;
+	int new_classifier, keep_checkpoint, dry_run, list, list_presets;
 } f = {
 	.common = NST_COMMON_DEFAULT, .ask = NST_REQUEST_NONE, .val_every = 1,
 	.checkpoint_every = 120, .cache = 1 << 30,
@@ -37,10 +37,15 @@ static struct train {
 static const struct nst_opt opts[] = {
 	NST_OPT_SECTION("The run"),
 	NST_OPT_FLAG(0, "list-archs", &f.list, "list the architectures and end"),
+	NST_OPT_FLAG(0, "list-presets", &f.list_presets, "list the presets, and what they set, and end"),
+	NST_OPT_PRESET(0, "preset", "NAME", &f.preset, nst_preset_find,
+		       "set what was published under this name; other options override it"),
 	NST_OPT_FLAG(0, "dry-run", &f.dry_run, "print the plan of the run and end"),
 	NST_OPT_STRING(0, "init", "MODEL", &f.init, "start from the weights of MODEL"),
 	NST_OPT_FLAG(0, "new-classifier", &f.new_classifier,
 		     "with --init, start the last layer anew, for other classes"),
+	NST_OPT_LIST(0, "teacher", "MODEL", &f.teacher,
+		     "label unlabeled and pseudo-labeled rows with MODEL while training"),
 	NST_SETTINGS_OPTIONS(&f.ask),
 	NST_OPT_SECTION("Watching and resuming"),
 	NST_OPT_LIST(0, "val", "SHARD", &f.validation,
@@ -150,63 +155,61 @@ static void resume(struct nst_training *t, struct nst_err *err)
 		nst_must(nst_training_write_log(t, f.log, err), err);
 }
 
-static int list_archs(char *line)
+/* Among the messages, or on standard output. */
+static void show_preset(const char *name, int message)
 {
-	for (size_t i = 0; nst_arch_listed(i); i++)
-		puts(nst_arch_listed(i));
-	free(line);
-	return nst_finish_stdout();
+	struct nst_buf text = {0};
+	struct nst_err err;
+
+	nst_must(nst_preset_format(name, &text, &err), &err);
+	if (message)
+		nst_note("preset %s", (const char *)text.data);
+	else
+		puts((const char *)text.data);
+	nst_buf_release(&text);
 }
 
-/* OUT.ckpt, unless --checkpoint or --resume=FILE name another; none for standard output. */
-static void name_checkpoint(void)
+/* What needs no input. */
+static int list(char *line)
 {
-	static char name[PATH_MAX];
-	int piped = nst_is_stdout(f.common.output);
-
-	if (!f.checkpoint && f.resume && *f.resume)
-		f.checkpoint = f.resume;
-	if (f.resume && !f.checkpoint && piped)
-		nst_usage_error("--resume needs -o FILE or --checkpoint=FILE");
-	if (f.checkpoint && !piped && !strcmp(f.checkpoint, f.common.output))
-		nst_usage_error("the checkpoint cannot have the name of the model");
-	if (f.checkpoint || piped)
-		return;
-	if ((size_t)snprintf(name, sizeof(name), "%s.ckpt", f.common.output) >= sizeof(name))
-		nst_usage_error("the name of the output is too long");
-	f.checkpoint = name;
+	for (size_t i = 0; f.list && nst_arch_listed(i); i++)
+		puts(nst_arch_listed(i));
+	for (size_t i = 0; f.list_presets && nst_preset_name(i); i++)
+		show_preset(nst_preset_name(i), 0);
+	free(line);
+	return nst_finish_stdout();
 }
 
 int main(int argc, char **argv)
 {
 	const struct nst_tool tool = {"nst-train", "[SHARD|MIX ...]",
 				      "train a teacher on labels, or a noised student on a mix", NULL};
-	const unsigned shards = NST_KIND_BIT(NST_SHARD);
 	struct nst_err err;
 	char *line = nst_run_line(tool.name, argc, argv, &err);
 	int first = nst_opt_parse(&tool, opts, argc, argv);
 	const char *const *paths = (const char *const *)argv + first;
 	struct nst_out_options out = {.inputs = paths, .ninputs = (size_t)(argc - first)};
 	struct nst_settings settings;
-	struct nst_modelfile init = {0};
-	struct nst_dataset *rows, *validation = NULL;
-	struct nst_training_options o = {.settings = &settings, .cache = f.cache,
-					 .init = f.init ? &init : NULL,
-					 .init_classifier = !f.new_classifier,
+	struct nst_input_names names = {paths, f.validation.word, f.teacher.word, out.ninputs,
+					f.validation.n, f.teacher.n, f.init, f.new_classifier};
+	struct nst_inputs in = {0};
+	struct nst_training_options o = {.settings = &settings, .cache = f.cache, .plan_only = f.dry_run,
 					 .validate_every = (uint64_t)f.val_every};
 	struct nst_modelfile_build model;
 	struct nst_training *t;
 	struct nst_out *probe;
 
-	if (f.list)
-		return list_archs(line);
+	if (f.list || f.list_presets)
+		return list(line);
 	nst_need_input(argc - first, "a shard or a mix");
 	if (!f.dry_run)
 		nst_refuse_terminal(f.common.output);
-	name_checkpoint();
+	f.checkpoint = nst_run_checkpoint(f.checkpoint, f.resume, f.common.output);
 	nst_on_fatal_signal(nst_atomic_cleanup);
 	nst_must(line ? 0 : err.code, &err);
 	out.run = f.common.no_provenance ? NULL : line;
+	if (f.preset)
+		show_preset(f.preset, 1);
 	nst_must(nst_settings_resolve(&f.ask, &settings, &err), &err);
 	if (!f.dry_run) { /* whether the model can be written is better known now than at the end */
 		nst_must(nst_out_open(&probe, f.common.output, &out, &err), &err);
@@ -216,16 +219,7 @@ int main(int argc, char **argv)
 	nst_must(nst_run_refuse_input(f.profile, paths, out.ninputs, &err), &err);
 	nst_must(nst_pool_new((unsigned)f.common.threads, &o.pool, &err), &err);
 	nst_must(nst_profiling_start(f.profile, nst_now, o.pool, &o.profile, &err), &err);
-	nst_must(f.init ? nst_modelfile_open(&init, f.init, &err) : 0, &err);
-	nst_must(nst_dataset_open(&rows, paths, out.ninputs, shards | NST_KIND_BIT(NST_MIX),
-			      init.model.class_name, f.new_classifier ? 0 : init.model.classes,
-			      f.init ? nst_image_name(init.image) : NULL, &err), &err);
-	if (f.validation.n)
-		nst_must(nst_dataset_open(&validation, f.validation.word, f.validation.n, shards,
-				      nst_dataset_class_names(rows), nst_dataset_classes(rows),
-				      nst_image_name(nst_dataset_image(rows, 0)), &err), &err);
-	o.rows = rows;
-	o.validation = validation;
+	nst_must(nst_inputs_open(&in, &names, &o, &err), &err);
 	nst_must(nst_training_new(&t, &o, &err), &err);
 	show_plan(t, &err);
 	if (!f.dry_run) {
@@ -239,12 +233,11 @@ int main(int argc, char **argv)
 			unlink(f.checkpoint);
 	}
 	nst_training_free(t);
-	nst_dataset_free(validation);
-	nst_dataset_free(rows);
-	nst_modelfile_release(&init);
+	nst_inputs_release(&in);
 	nst_profile_free(o.profile);
 	nst_pool_free(o.pool);
 	nst_words_release(&f.validation);
+	nst_words_release(&f.teacher);
 	free(line);
 	return nst_finish_stdout();
 }

@@ -31,8 +31,17 @@ void nst_augment_init(struct nst_augment *a, size_t size)
 		.pad = size / 8,
 		.border = NST_BORDER_REFLECT,
 		.flip = 1,
+		.erasing = {.count = 1},
 	};
 	nst_randaugment_init(&a->ra, size);
+}
+
+void nst_augment_weaken(struct nst_augment *a)
+{
+	a->ra.n = 0;
+	a->aa.policy = NST_AA_NONE;
+	a->erasing.p = 0;
+	a->cutout = 0;
 }
 
 static int find(const char *s, const char *const *names, size_t n)
@@ -89,6 +98,15 @@ int nst_augment_check(const struct nst_augment *a, struct nst_err *err)
 				a->size, a->pad);
 	if (a->ra.n && !a->ra.ops)
 		return nst_fail(err, NST_EINVAL, "RandAugment is left without operations");
+	if (a->ra.n && a->aa.policy != NST_AA_NONE)
+		return nst_fail(err, NST_EINVAL, "a view has either RandAugment or AutoAugment");
+	if (a->ra.n && a->ra.form == NST_RA_FIXMATCH && a->cutout)
+		return nst_fail(err, NST_EINVAL,
+				"fixmatch has a cutout of its own: fixmatch,cutout=PIXELS");
+	if (!(a->erasing.p >= 0 && a->erasing.p <= 1) || !a->erasing.count)
+		return nst_fail(err, NST_EINVAL,
+				"%u places cannot be erased with probability %g",
+				a->erasing.count, a->erasing.p);
 	return 0;
 }
 
@@ -100,7 +118,7 @@ static long draw_shift(struct nst_rng *rng, size_t pad)
 void nst_augment_draw(const struct nst_augment *a, struct nst_rng *rng, size_t h, size_t w,
 		      struct nst_view *v)
 {
-	*v = (struct nst_view){.h = h, .w = w};
+	*v = (struct nst_view){.h = h, .w = w, .filter = a->filter};
 	if (a->view == NST_VIEW_RESIZED)
 		v->box = nst_crop_random(rng, h, w, a->area, a->aspect);
 	else
@@ -111,6 +129,8 @@ void nst_augment_draw(const struct nst_augment *a, struct nst_rng *rng, size_t h
 	}
 	if (a->flip)
 		v->flip = (int)nst_rng_below(rng, 2);
+	if (a->random_filter)
+		v->filter = nst_rng_below(rng, 2) ? NST_BICUBIC : NST_BILINEAR;
 }
 
 double nst_augment_reduce(const struct nst_augment *a, const struct nst_view *v)
@@ -122,7 +142,7 @@ double nst_augment_reduce(const struct nst_augment *a, const struct nst_view *v)
 
 struct nst_box nst_augment_part(const struct nst_augment *a, const struct nst_view *v)
 {
-	return nst_resize_part(v->h, v->w, &v->box, a->filter, a->size, a->size);
+	return nst_resize_part(v->h, v->w, &v->box, v->filter, a->size, a->size);
 }
 
 /* The box in the picture at hand, which may be smaller than the one it was drawn for. */
@@ -159,7 +179,7 @@ int nst_augment_apply(const struct nst_augment *a, struct nst_rng *rng, const st
 	int rc = nst_pixels_shape(&w->tmp, size, size, err);
 
 	if (rc == 0)
-		rc = nst_resize(&w->resizer, in->data, in->h, in->w, &box, a->filter, out, size,
+		rc = nst_resize(&w->resizer, in->data, in->h, in->w, &box, v->filter, out, size,
 				size, err);
 	if (rc < 0)
 		return rc;
@@ -167,6 +187,7 @@ int nst_augment_apply(const struct nst_augment *a, struct nst_rng *rng, const st
 	if (v->flip && a->view != NST_VIEW_SHIFT)
 		nst_flip(out, size, size);
 	nst_randaugment_apply(&a->ra, rng, out, size, size, w->tmp.data);
+	nst_autoaugment_apply(&a->aa, rng, out, size, size, w->tmp.data);
 	cutout(a, rng, out);
 	if (shifted) {
 		memcpy(w->tmp.data, out, 3 * size * size);

@@ -469,6 +469,141 @@ void nst_op_translate_y(uint8_t *img, size_t h, size_t w, double pixels, enum ns
 	warp(&(struct map){1, 0, 0, 0, 1, pixels}, img, h, w, fl, tmp);
 }
 
+/* A place inside a picture: the pixel that the filter's window begins with, and how far behind the
+ * centre of its middle it lies. */
+struct spot {
+	long x, y;
+	double dx, dy;
+};
+
+/* `before`: pixels of the window left of and above the one that holds the place. */
+static inline struct spot spot_at(double vx, double vy, long before)
+{
+	double fx = floor(vx - 0.5), fy = floor(vy - 0.5);
+
+	return (struct spot){(long)fx - before, (long)fy - before, vx - 0.5 - fx, vy - 0.5 - fy};
+}
+
+static inline size_t keep(long i, size_t n)
+{
+	return i < 0 ? 0 : (size_t)i < n ? (size_t)i : n - 1;
+}
+
+/* The side x side pixels of a window, tap by tap across: out[tap][3 * row + channel]. */
+static inline void window(const uint8_t *src, size_t h, size_t w, const struct spot *s, size_t side,
+			  int32_t out[4][12])
+{
+	size_t column[4];
+
+	for (size_t k = 0; k < side; k++)
+		column[k] = 3 * keep(s->x + (long)k, w);
+	for (size_t r = 0; r < side; r++) {
+		const uint8_t *row = src + 3 * w * keep(s->y + (long)r, h);
+
+		for (size_t k = 0; k < side; k++)
+			for (size_t c = 0; c < 3; c++)
+				out[k][3 * r + c] = row[column[k] + c];
+	}
+}
+
+static inline double linear(double a, double b, double d)
+{
+	return a + (b - a) * d;
+}
+
+static inline double cubic(double a, double b, double c, double e, double d)
+{
+	return b + d * (-a + c + d * (2 * (a - b) + c - e + d * (-a + b - c + e)));
+}
+
+static inline void bilinear_at(const uint8_t *src, size_t h, size_t w, double vx, double vy,
+			       uint8_t *to)
+{
+	struct spot s = spot_at(vx, vy, 0);
+	int32_t in[4][12];
+	double row[6];
+
+	window(src, h, w, &s, 2, in);
+	for (size_t k = 0; k < 6; k++)
+		row[k] = linear(in[0][k], in[1][k], s.dx);
+	for (size_t c = 0; c < 3; c++)
+		to[c] = (uint8_t)linear(row[c], row[3 + c], s.dy);
+}
+
+static inline void bicubic_at(const uint8_t *src, size_t h, size_t w, double vx, double vy,
+			      uint8_t *to)
+{
+	struct spot s = spot_at(vx, vy, 1);
+	int32_t in[4][12];
+	double row[12];
+
+	window(src, h, w, &s, 4, in);
+	for (size_t k = 0; k < 12; k++)
+		row[k] = cubic(in[0][k], in[1][k], in[2][k], in[3][k], s.dx);
+	for (size_t c = 0; c < 3; c++) {
+		double v = cubic(row[c], row[3 + c], row[6 + c], row[9 + c], s.dy);
+
+		to[c] = (uint8_t)(v <= 0 ? 0 : v >= 255 ? 255 : v);
+	}
+}
+
+NST_CLONES
+static void filter_line(const double m[6], enum nst_ops_filter filter, const uint8_t *src, size_t h,
+			size_t w, double y, const uint8_t fill[3], uint8_t *dst)
+{
+	for (size_t x = 0; x < w; x++, dst += 3) {
+		double vx = m[0] * ((double)x + 0.5) + m[1] * y + m[2];
+		double vy = m[3] * ((double)x + 0.5) + m[4] * y + m[5];
+
+		if (!(vx >= 0 && vx < (double)w && vy >= 0 && vy < (double)h))
+			memcpy(dst, fill, 3);
+		else if (filter == NST_OPS_BILINEAR)
+			bilinear_at(src, h, w, vx, vy, dst);
+		else
+			bicubic_at(src, h, w, vx, vy, dst);
+	}
+}
+
+void nst_op_transform(uint8_t *img, size_t h, size_t w, const double m[6],
+		      enum nst_ops_filter filter, const uint8_t fill[3], uint8_t *tmp)
+{
+	memcpy(tmp, img, 3 * h * w);
+	for (size_t y = 0; y < h; y++)
+		filter_line(m, filter, tmp, h, w, (double)y + 0.5, fill, img + 3 * w * y);
+}
+
+/* v to 15 decimals, halves to the even side, as Python's round(v, 15) for |v| <= 1: the product's
+ * own rounding error is known and decides where it came to lie on a half. */
+static double fifteen_decimals(double v)
+{
+	double p = v * 1e15, lost = fma(v, 1e15, -p), below = floor(p), over = p - below + lost;
+
+	if (over > 0.5 || (over == 0.5 && fmod(below, 2) != 0))
+		below += 1;
+	return below / 1e15;
+}
+
+void nst_op_turn(uint8_t *img, size_t h, size_t w, double degrees, enum nst_ops_filter filter,
+		 const uint8_t fill[3], uint8_t *tmp)
+{
+	double angle = fmod(degrees, 360), a, c, s, mx = (double)w / 2, my = (double)h / 2;
+
+	if (angle < 0)
+		angle += 360;
+	if (angle == 0)
+		return;
+	if (angle == 180 || (w == h && (angle == 90 || angle == 270))) {
+		nst_op_rotate(img, h, w, angle, NST_OPS_PIL, tmp);
+		return;
+	}
+	a = -(angle * (PI / 180));
+	c = fifteen_decimals(cos(a));
+	s = fifteen_decimals(sin(a));
+	nst_op_transform(img, h, w,
+			 (double[6]){c, s, c * -mx + s * -my + mx, -s, c, -s * -mx + c * -my + my},
+			 filter, fill, tmp);
+}
+
 void nst_op_cutout(uint8_t *img, size_t h, size_t w, size_t cy, size_t cx, size_t half)
 {
 	size_t y0 = cy > half ? cy - half : 0, x0 = cx > half ? cx - half : 0;

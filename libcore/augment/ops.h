@@ -1,4 +1,5 @@
-/* The operations of RandAugment, each with its arguments spelled out; randaugment.h chooses them.
+/* The operations of RandAugment and AutoAugment, each with its arguments spelled out; randaugment.h
+ * and autoaugment.h choose them.
  *
  * All work in place on 8-bit RGB (h,w,3) of less than 2^31 bytes.  Two flavours exist where the
  * sources differ:
@@ -52,6 +53,20 @@ void nst_op_translate_x(uint8_t *img, size_t h, size_t w, double pixels, enum ns
 			uint8_t *tmp);
 void nst_op_translate_y(uint8_t *img, size_t h, size_t w, double pixels, enum nst_ops_flavour fl,
 			uint8_t *tmp);
+
+/* Geometry as Pillow's transform and rotate do it with a filter, to the last bit: in double,
+ * measured from the picture's corner (the first pixel's centre is (.5,.5)); neighbours beyond the
+ * border are the border's; what lies outside altogether is `fill`; fractions are cut off.  Nothing
+ * is antialiased, and the cubic is Pillow's own for this (a = -1).
+ *
+ * transform: at (x,y) is shown the pixel at (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]).
+ * turn: as rotate; whole turns, half turns and quarters of a square only move pixels. */
+enum nst_ops_filter { NST_OPS_BILINEAR, NST_OPS_BICUBIC };
+
+void nst_op_transform(uint8_t *img, size_t h, size_t w, const double m[6],
+		      enum nst_ops_filter filter, const uint8_t fill[3], uint8_t *tmp);
+void nst_op_turn(uint8_t *img, size_t h, size_t w, double degrees, enum nst_ops_filter filter,
+		 const uint8_t fill[3], uint8_t *tmp);
 
 /* Fill the square of side 2 * half around (cy,cx), as far as it lies inside: rows cy - half up to
  * but not including cy + half, columns likewise. */

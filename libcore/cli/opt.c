@@ -1,7 +1,7 @@
 /* The parser behind the option table.  getopt_long does what users expect of GNU options (order,
  * abbreviations, `--`); what it would say about mistakes is said here instead, in whole sentences,
- * and it is run twice: once looking for --help and --version alone, which win over everything else
- * on the line and show defaults that nothing has changed yet, and once for real. */
+ * and it is run several times: looking for --help and --version alone, which win over everything
+ * else on the line and show defaults that nothing has changed yet; looking for a preset; for real. */
 #include "libcore/cli/opt.h"
 
 #include <errno.h>
@@ -251,6 +251,7 @@ static int put(const struct nst_opt *o, const char *word, struct nst_err *err)
 		return 0;
 	case NST_OPT_T_STRING:
 	case NST_OPT_T_OPTIONAL:
+	case NST_OPT_T_PRESET: /* its options were put before */
 		*(const char **)o->target = word ? word : "";
 		return 0;
 	case NST_OPT_T_LIST:
@@ -281,6 +282,15 @@ void nst_words_release(struct nst_words *w)
 	*w = (struct nst_words){NULL, 0};
 }
 
+int nst_words_append(struct nst_words *w, const struct nst_words *more, struct nst_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < more->n && r == 0; i++)
+		r = put_list(w, more->word[i], err);
+	return r;
+}
+
 /* ---- the scan ----------------------------------------------------------------------------- */
 
 /* One getopt result that is an error.  c is ':' or '?'. */
@@ -296,40 +306,97 @@ static int fail_getopt(const struct nst_opt *opts, int c, char **argv, struct ns
 	return nst_fail(err, NST_EINVAL, "option '--%s' takes no value", o->name);
 }
 
-/* The row of the first --help or --version on the line, or NULL. */
-static const struct nst_opt *find_request(const struct getopt_form *f, const struct nst_opt *opts,
-					  int argc, char **argv)
+/* Something to do with each option on a line; 0 goes on. */
+typedef int option_fn(const struct nst_opt *opts, const struct nst_opt *o, void *ctx,
+		      struct nst_err *err);
+
+/* Walk the line; mistakes are an error where strict. */
+static int walk(const struct getopt_form *f, const struct nst_opt *opts, int argc, char **argv,
+		int strict, option_fn *fn, void *ctx, struct nst_err *err)
 {
-	int c;
+	int c, r = 0;
 
 	optind = 0; /* glibc: start over */
-	while ((c = getopt_long(argc, argv, f->letters, f->names, NULL)) != -1) {
-		const struct nst_opt *o = c == ':' || c == '?' ? NULL : row_of(opts, c);
-
-		if (o && is_request(o))
-			return o;
+	while (!r && (c = getopt_long(argc, argv, f->letters, f->names, NULL)) != -1) {
+		if (c != ':' && c != '?')
+			r = fn(opts, row_of(opts, c), ctx, err);
+		else if (strict)
+			r = fail_getopt(opts, c, argv, err);
 	}
-	return NULL;
+	return r;
+}
+
+static int keep_request(const struct nst_opt *opts, const struct nst_opt *o, void *ctx,
+			struct nst_err *err)
+{
+	const struct nst_opt **asked = ctx;
+
+	(void)opts;
+	(void)err;
+	if (is_request(o) && !*asked)
+		*asked = o;
+	return 0;
+}
+
+static int put_option(const struct nst_opt *opts, const struct nst_opt *o, void *ctx,
+		      struct nst_err *err)
+{
+	(void)opts;
+	(void)ctx;
+	return put(o, optarg, err);
+}
+
+/* The last preset on the line, as words; a mistake is for the walk that is strict to find. */
+static int find_preset(const struct nst_opt *opts, const struct nst_opt *o, void *ctx,
+		       struct nst_err *err)
+{
+	const char *const **options = ctx;
+
+	(void)opts;
+	if (o->type != NST_OPT_T_PRESET)
+		return 0;
+	if (!o->u.preset(optarg, options, err))
+		return 0;
+	return nst_err_prefix(err, "option '--%s'", o->name);
+}
+
+static int put_preset(const struct getopt_form *f, const struct nst_opt *opts,
+		      const char *const *options, struct nst_err *err)
+{
+	char **argv;
+	int n = 0, r;
+
+	while (options[n])
+		n++;
+	argv = nst_alloc((size_t)n + 2, sizeof(*argv), err);
+	if (!argv)
+		return err->code;
+	argv[0] = (char[]){""};
+	memcpy(argv + 1, options, ((size_t)n + 1) * sizeof(*argv)); /* getopt changes no word */
+	r = walk(f, opts, n + 1, argv, 1, put_option, NULL, err);
+	free(argv);
+	return r;
 }
 
 int nst_opt_scan(const struct nst_opt *opts, int argc, char **argv, const struct nst_opt **asked,
 		 struct nst_err *err)
 {
+	const char *const *preset = NULL;
 	struct getopt_form f;
-	int c, r;
+	int r;
 
 	r = form_init(&f, opts, err);
 	if (r)
 		return r;
 	opterr = 0;
-	*asked = find_request(&f, opts, argc, argv);
-	optind = 0;
-	while (!r && !*asked && (c = getopt_long(argc, argv, f.letters, f.names, NULL)) != -1) {
-		if (c == ':' || c == '?')
-			r = fail_getopt(opts, c, argv, err);
-		else
-			r = put(row_of(opts, c), optarg, err);
-	}
+	*asked = NULL;
+	r = walk(&f, opts, argc, argv, 0, keep_request, asked, err);
+	if (!r && !*asked)
+		r = walk(&f, opts, argc, argv, 0, find_preset, &preset, err);
+	if (!r && preset)
+		r = put_preset(&f, opts, preset, err);
+	if (!r && !*asked)
+		r = walk(&f, opts, argc, argv, 1, put_option, NULL, err);
 	form_release(&f);
 	return r ? r : optind;
 }

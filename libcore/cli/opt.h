@@ -37,6 +37,7 @@ enum nst_opt_type {
 	NST_OPT_T_DOUBLE,   /* double within limits */
 	NST_OPT_T_ENUM,     /* int: index into words */
 	NST_OPT_T_WORD,     /* anything, through a callback */
+	NST_OPT_T_PRESET,   /* const char *: a name that stands for other options of the table */
 	NST_OPT_T_HELP,
 	NST_OPT_T_VERSION,
 };
@@ -51,9 +52,17 @@ struct nst_words {
 };
 void nst_words_release(struct nst_words *w);
 
+/* Append the words of another list.  Returns 0 or NST_ENOMEM. */
+int nst_words_append(struct nst_words *w, const struct nst_words *more, struct nst_err *err)
+	NST_MUST_CHECK;
+
 /* Parse the word of a structured option (`n2,m27`) into target.  Returns 0, or a negative code
  * with a sentence about the word ("'n2,q7' has no field 'q'"); the option's name is put before. */
 typedef int nst_opt_word_fn(const char *word, void *target, struct nst_err *err);
+
+/* Find the options that a name stands for: words such as "--epochs=350", ended by NULL, which live as
+ * long as the program.  Returns 0, or NST_EINVAL with a sentence. */
+typedef int nst_opt_preset_fn(const char *name, const char *const **options, struct nst_err *err);
 
 struct nst_opt {
 	enum nst_opt_type type;
@@ -69,6 +78,7 @@ struct nst_opt {
 		struct { double lo, hi; enum nst_opt_ends ends; } d;
 		const char *const *words;          /* ENUM, ends with NULL */
 		struct { nst_opt_word_fn *parse; const char *shown; } w;
+		nst_opt_preset_fn *preset;
 	} u;
 };
 
@@ -116,6 +126,11 @@ struct nst_opt {
 #define NST_OPT_WORD(l, n, m, t, fn, default_shown, h) \
 	{.type = NST_OPT_T_WORD, .letter = l, .name = n, .metavar = m, .target = t, .help = h, \
 	 .u.w = {fn, default_shown}}
+
+/* The options of a preset count as if they stood before all others, so that these override them. */
+#define NST_OPT_PRESET(l, n, m, t, fn, h) \
+	{.type = NST_OPT_T_PRESET, .letter = l, .name = n, .metavar = m, \
+	 .target = (const char **){t}, .help = h, .u.preset = fn}
 
 /* What every tool shares. */
 struct nst_common {

@@ -1,5 +1,7 @@
 /* The command line as provenance.  Words that a shell would change are put in single quotes, so that
  * the line can be pasted; the path of the program is left out, for it differs between machines. */
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -66,6 +68,33 @@ int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n
 
 		if (known == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
 			return nst_fail(err, NST_EINVAL, "the output '%s' is also an input", output);
+	}
+	return 0;
+}
+
+const char *nst_run_checkpoint(const char *checkpoint, const char *resume, const char *output)
+{
+	static char name[PATH_MAX];
+	int piped = nst_is_stdout(output);
+
+	if (!checkpoint && resume && *resume)
+		checkpoint = resume;
+	if (resume && !checkpoint && piped)
+		nst_usage_error("--resume needs -o FILE or --checkpoint=FILE");
+	if (checkpoint && !piped && !strcmp(checkpoint, output))
+		nst_usage_error("the checkpoint cannot have the name of the model");
+	if (checkpoint || piped)
+		return checkpoint;
+	if ((size_t)snprintf(name, sizeof(name), "%s.ckpt", output) >= sizeof(name))
+		nst_usage_error("the name of the output is too long");
+	return name;
+}
+
+int nst_run_reads_stdin(const char *const *paths, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(paths[i], "-") == 0)
+			return 1;
 	}
 	return 0;
 }

@@ -23,4 +23,12 @@ const char **nst_run_inputs(const char *const *operands, size_t n, const struct 
 int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n,
 			 struct nst_err *err) NST_MUST_CHECK;
 
+/* Where a run saves its state: `checkpoint`, else `resume` unless that is empty, else the name of the
+ * output with .ckpt; NULL when there is none because the output is standard output.  Exits with a
+ * usage error for names that cannot be. */
+const char *nst_run_checkpoint(const char *checkpoint, const char *resume, const char *output);
+
+/* 1 when standard input is among these names. */
+int nst_run_reads_stdin(const char *const *paths, size_t n);
+
 #endif

@@ -35,6 +35,7 @@ struct nst_dataset {
 	size_t classes;
 	char *who;
 	double ratio;
+	int use_unlabeled;
 };
 
 static void names_free(char **name, size_t n)
@@ -297,6 +298,7 @@ int nst_dataset_open(struct nst_dataset **ds, const char *const *paths, size_t n
 	if (nst_dataset_read(*ds, paths, npaths, kinds, err) == 0 && nst_dataset_seal(*ds, err) == 0)
 		return 0;
 	nst_dataset_free(*ds);
+	*ds = NULL;
 	return err->code;
 }
 
@@ -323,6 +325,11 @@ size_t nst_dataset_images(const struct nst_dataset *ds)
 const struct nst_image *nst_dataset_image(const struct nst_dataset *ds, size_t i)
 {
 	return ds->part[i].image;
+}
+
+void nst_dataset_use_unlabeled(struct nst_dataset *ds)
+{
+	ds->use_unlabeled = 1;
 }
 
 double nst_dataset_ratio(const struct nst_dataset *ds)
@@ -361,7 +368,8 @@ void nst_dataset_get(const struct nst_dataset *ds, uint64_t i, struct nst_datum 
 
 	nst_samples_peek(p->samples, i, &out->sample);
 	out->label = label_of(p, i);
-	out->role = mix->role ? (enum nst_role)mix->role[i] : NST_ROLE_LABELED;
+	out->role = mix->role ? (enum nst_role)mix->role[i] :
+		    ds->use_unlabeled && out->label < 0 ? NST_ROLE_PSEUDO : NST_ROLE_LABELED;
 	out->weight = mix->role ? mix->weight[i] : 1;
 	out->copy = mix->role ? mix->copy[i] : 0;
 	out->hash = nst_sample_hash(&out->sample) ^ out->copy;

@@ -22,7 +22,7 @@ struct nst_dataset;
 struct nst_datum {
 	struct nst_sample sample; /* data not yet verified, see nst_dataset_sample */
 	int32_t label;            /* in terms of the reference; -1 = unlabeled */
-	enum nst_role role;       /* of a mix; labeled elsewhere */
+	enum nst_role role;       /* of a mix; elsewhere labeled, but see use_unlabeled */
 	float weight;             /* of a mix; 1 elsewhere */
 	uint32_t copy;            /* number among equal keys: of a mix; 0 elsewhere */
 	uint64_t hash;            /* keys randomness: hash of the key, copies kept apart */
@@ -34,7 +34,7 @@ int nst_dataset_new(struct nst_dataset **ds, const char *const *class_name, size
 		    const char *who, struct nst_err *err) NST_MUST_CHECK;
 void nst_dataset_free(struct nst_dataset *ds);
 
-/* All in one: new, read, seal. */
+/* All in one: new, read, seal; *ds is NULL after a failure. */
 int nst_dataset_open(struct nst_dataset **ds, const char *const *paths, size_t npaths,
 		     unsigned kinds, const char *const *class_name, size_t classes,
 		     const char *who, struct nst_err *err) NST_MUST_CHECK;
@@ -61,6 +61,9 @@ const char *const *nst_dataset_class_names(const struct nst_dataset *ds);
 /* Images in input order. */
 size_t nst_dataset_images(const struct nst_dataset *ds);
 const struct nst_image *nst_dataset_image(const struct nst_dataset *ds, size_t i);
+
+/* Take unlabeled rows for pseudo-labeled ones, whose targets the caller knows. */
+void nst_dataset_use_unlabeled(struct nst_dataset *ds);
 
 /* Pseudo rows for each labeled row that the mixes ask for; 0 without a mix. */
 double nst_dataset_ratio(const struct nst_dataset *ds);

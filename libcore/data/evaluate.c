@@ -15,8 +15,11 @@ static int start(struct nst_evaluation *e, const struct nst_classes *classes, co
 {
 	e->classes = *classes;
 	e->model = model;
+	e->calibrator.labeler = e->labeler;
 	e->p = nst_alloc(classes->n, BATCH * sizeof(*e->p), err);
-	return e->p ? nst_metrics_init(&e->metrics, classes->n, err) : NST_ENOMEM;
+	if (!e->p || nst_metrics_init(&e->metrics, classes->n, err) < 0)
+		return err->code;
+	return e->fit ? nst_metrics_init(&e->fitted, classes->n, err) : 0;
 }
 
 /* A row without a label, named as a message should name it. */
@@ -51,6 +54,14 @@ static int count_rows(struct nst_evaluation *e, const struct nst_dataset *ds, ui
 	return 0;
 }
 
+static int ask_batch(struct nst_evaluation *e, const struct nst_dataset *ds, uint64_t first,
+		     size_t n, struct nst_err *err)
+{
+	if (e->fit)
+		return nst_calibrator_add(&e->calibrator, ds, first, n, e->p, err);
+	return nst_labeler_run(e->labeler, first, n, e->p, err);
+}
+
 static int ask_models(struct nst_evaluation *e, const struct nst_dataset *ds, struct nst_err *err)
 {
 	uint64_t rows = nst_dataset_rows(ds);
@@ -60,7 +71,7 @@ static int ask_models(struct nst_evaluation *e, const struct nst_dataset *ds, st
 	for (uint64_t first = 0; first < rows; first += BATCH) {
 		size_t n = rows - first < BATCH ? (size_t)(rows - first) : BATCH;
 
-		if (nst_labeler_run(e->labeler, first, n, e->p, err) < 0 ||
+		if (ask_batch(e, ds, first, n, err) < 0 ||
 		    count_rows(e, ds, first, n, err) < 0)
 			return err->code;
 		if (e->progress)
@@ -141,6 +152,27 @@ static int add_prediction(struct nst_evaluation *e, struct nst_image *im, struct
 	return 0;
 }
 
+/* Fit the temperature, and measure at it. */
+static int fit(struct nst_evaluation *e, struct nst_err *err)
+{
+	const struct nst_calibration c = nst_calibrator_view(&e->calibrator);
+	double *sum = nst_alloc(c.classes, sizeof(*sum), err);
+
+	if (!sum)
+		return err->code;
+	e->temperature = nst_calibration_fit(&c);
+	for (size_t i = 0; i < c.rows; i++) {
+		struct nst_outcome o;
+
+		nst_calibrated(c.logits + i * c.models * c.classes, c.models, c.classes,
+			       e->temperature, sum, e->p);
+		o = nst_outcome_of(e->p, c.classes, (size_t)c.label[i]);
+		nst_metrics_add(&e->fitted, &o);
+	}
+	free(sum);
+	return 0;
+}
+
 int nst_evaluate(struct nst_evaluation *e, struct nst_in *in, struct nst_err *err)
 {
 	struct nst_image *im;
@@ -164,12 +196,14 @@ int nst_evaluate(struct nst_evaluation *e, struct nst_in *in, struct nst_err *er
 	}
 	if (r == 0 && e->metrics.rows == 0)
 		return nst_fail(err, NST_EINVAL, "there is no labeled row to evaluate");
-	return r;
+	return r == 0 && e->fit ? fit(e, err) : r;
 }
 
 void nst_evaluation_release(struct nst_evaluation *e)
 {
 	nst_metrics_release(&e->metrics);
+	nst_metrics_release(&e->fitted);
+	nst_calibrator_release(&e->calibrator);
 	nst_image_free(e->first);
 	free(e->p);
 }

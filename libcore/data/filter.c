@@ -7,8 +7,7 @@
 #include "libcore/data/filter.h"
 #include "libcore/util/mem.h"
 
-/* Rows as candidates. */
-static int make_candidates(struct nst_filter *f, struct nst_err *err)
+static int reserve(struct nst_filter *f, struct nst_err *err)
 {
 	size_t rows = (size_t)f->in.rows, classes = f->in.classes.n;
 
@@ -19,14 +18,6 @@ static int make_candidates(struct nst_filter *f, struct nst_err *err)
 	if (!f->candidate || !f->copies || !f->report || !f->grid ||
 	    nst_histogram_init(&f->histogram, classes, err) < 0)
 		return NST_ENOMEM;
-	for (size_t i = 0; i < f->in.files; i++) {
-		const struct nst_prediction *p = &f->in.file[i].prediction;
-		uint64_t row = f->in.file[i].base;
-
-		for (uint64_t j = 0; j < p->rows; j++, row++)
-			f->candidate[row] = (struct nst_candidate){
-				f->in.hash[row], row, p->argmax[j], p->confidence[j]};
-	}
 	return 0;
 }
 
@@ -45,14 +36,18 @@ int nst_filter_read(struct nst_filter *f, const char *const *paths, size_t n, st
 		if (strcmp(file->prediction.model, f->in.file[0].prediction.model) != 0)
 			f->other_model = nst_image_name(file->image);
 	}
-	return r < 0 ? r : make_candidates(f, err);
+	return r < 0 ? r : reserve(f, err);
 }
 
-void nst_filter_count(struct nst_filter *f)
+/* Fill the histogram from the rows that passed. */
+static void count_rows(struct nst_filter *f)
 {
-	for (uint64_t i = 0; i < f->in.rows; i++)
-		nst_histogram_add(&f->histogram, (size_t)f->candidate[i].class,
-				  f->candidate[i].confidence);
+	for (uint64_t i = 0; i < f->in.rows; i++) {
+		const struct nst_candidate *c = &f->candidate[i];
+
+		if (c->verdict == NST_PASSES)
+			nst_histogram_add(&f->histogram, (size_t)c->class, c->confidence);
+	}
 }
 
 /* Add one statistics image to the histogram. */
@@ -70,8 +65,9 @@ static int add_counts(struct nst_filter *f, struct nst_image *im, struct nst_err
 	return 0;
 }
 
-int nst_filter_read_counts(struct nst_filter *f, const char *const *paths, size_t n,
-			   struct nst_err *err)
+/* Or from statistics files over the same classes. */
+static int read_counts(struct nst_filter *f, const char *const *paths, size_t n,
+		       struct nst_err *err)
 {
 	struct nst_in *in;
 	struct nst_image *im;
@@ -89,19 +85,53 @@ int nst_filter_read_counts(struct nst_filter *f, const char *const *paths, size_
 	return r;
 }
 
-int nst_filter_exact(struct nst_filter *f, const struct nst_balance_rule *rule, struct nst_err *err)
+static struct nst_balance_rule rule_of(const struct nst_filter_request *r)
 {
-	return nst_balance(f->candidate, (size_t)f->in.rows, f->in.classes.n, rule, f->copies,
-			   f->report, err);
+	return (struct nst_balance_rule){
+		.min_confidence = (float)r->min_confidence,
+		.max_confidence = (float)r->max_confidence,
+		.per_class = (uint32_t)r->per_class,
+		.duplicate = r->duplicate,
+		.seed = r->seed,
+		.class_floor = (uint32_t)r->class_floor,
+		.level = r->class_gap >= 0,
+		.class_gap = r->class_gap >= 0 ? (uint32_t)r->class_gap : 0,
+	};
 }
 
-void nst_filter_grid(struct nst_filter *f, const struct nst_balance_rule *rule)
+int nst_filter_decide(struct nst_filter *f, const struct nst_filter_request *r,
+		      const char *const *stats, struct nst_err *err)
 {
-	const struct nst_grid_rule grid = {rule->min_confidence, rule->per_class, rule->duplicate};
+	const struct nst_balance_rule rule = rule_of(r);
+	const struct nst_grid_rule grid = {rule.min_confidence, rule.per_class, rule.duplicate};
 
+	if (r->mode == NST_FILTER_EXACT)
+		return nst_balance(f->candidate, (size_t)f->in.rows, f->in.classes.n, &rule,
+				   f->copies, f->report, err);
+	if (r->stats == 0)
+		count_rows(f);
+	else if (read_counts(f, stats, r->stats, err) < 0)
+		return err->code;
 	nst_grid_thresholds(&f->histogram, &grid, f->grid);
-	nst_balance_grid(f->candidate, (size_t)f->in.rows, f->in.classes.n, f->grid, rule,
+	nst_balance_grid(f->candidate, (size_t)f->in.rows, f->in.classes.n, f->grid, &rule,
 			 f->copies, f->report);
+	return 0;
+}
+
+int nst_filter_require_rows(const struct nst_filter *f, const struct nst_filter_request *r,
+			    struct nst_err *err)
+{
+	const struct nst_balance_class sum = nst_filter_totals(f);
+
+	if (sum.copies)
+		return 0;
+	for (size_t i = 0; r->stats && i < f->in.classes.n; i++) {
+		if (f->grid[i].reached)
+			return 0;
+	}
+	return nst_fail(err, NST_EINVAL, "no prediction is kept: of %llu the highest confidence is "
+			"%.3f (--allow-empty accepts that)", (unsigned long long)sum.read,
+			(double)sum.highest);
 }
 
 struct nst_balance_class nst_filter_totals(const struct nst_filter *f)
@@ -112,11 +142,15 @@ struct nst_balance_class nst_filter_totals(const struct nst_filter *f)
 		const struct nst_balance_class *r = &f->report[i];
 
 		sum.read += r->read;
+		for (int v = 0; v < NST_VERDICTS; v++)
+			sum.failed[v] += r->failed[v];
 		sum.below += r->below;
 		sum.above += r->above;
 		sum.capped += r->capped;
+		sum.levelled += r->levelled;
 		sum.kept += r->kept;
 		sum.copies += r->copies;
+		sum.filled += r->filled;
 		if (r->highest > sum.highest)
 			sum.highest = r->highest;
 	}
@@ -149,8 +183,23 @@ static int keep_rows(struct nst_filter *f, const struct nst_held_file *file, str
 	return 0;
 }
 
-int nst_filter_build(struct nst_filter *f, size_t from, size_t to, const char *dir,
-		     struct nst_build **b, struct nst_err *err)
+/* Further teachers are parents of what they agreed to; b is freed on failure. */
+static int name_teachers(const struct nst_filter *f, struct nst_build *b, struct nst_err *err)
+{
+	for (size_t t = 0; t < f->teachers; t++) {
+		for (size_t i = 0; i < f->teacher[t].files; i++) {
+			if (nst_build_parent(b, f->teacher[t].file[i].image, err) < 0) {
+				nst_build_free(b);
+				return err->code;
+			}
+		}
+	}
+	return 0;
+}
+
+/* Build the selection of files from..to-1, with references that start in dir. */
+static int build_selection(struct nst_filter *f, size_t from, size_t to, const char *dir,
+			   struct nst_build **b, struct nst_err *err)
 {
 	const struct nst_prediction *p = &f->in.file[from].prediction;
 	int r;
@@ -172,10 +221,11 @@ int nst_filter_build(struct nst_filter *f, size_t from, size_t to, const char *d
 		if (r < 0)
 			nst_build_free(*b);
 	}
-	return r;
+	return r == 0 ? name_teachers(f, *b, err) : r;
 }
 
-int nst_filter_build_counts(const struct nst_filter *f, struct nst_build **b, struct nst_err *err)
+/* Build the statistics that the histogram holds. */
+static int build_counts(const struct nst_filter *f, struct nst_build **b, struct nst_err *err)
 {
 	const struct nst_statistics s = {
 		.classes = f->in.classes.n,
@@ -191,6 +241,37 @@ int nst_filter_build_counts(const struct nst_filter *f, struct nst_build **b, st
 		if (r < 0)
 			nst_build_free(*b);
 	}
+	return r == 0 ? name_teachers(f, *b, err) : r;
+}
+
+int nst_filter_write(struct nst_filter *f, int stream, struct nst_out *out, struct nst_err *err)
+{
+	size_t step = stream ? 1 : f->in.files;
+	int r = 0;
+
+	for (size_t i = 0; i < f->in.files && r == 0; i += step) {
+		int last = i + step >= f->in.files;
+		struct nst_build *b;
+
+		r = build_selection(f, i, i + step, nst_out_dir(out), &b, err);
+		if (r == 0) {
+			r = (last ? nst_out_put_last : nst_out_put)(out, b, err);
+			nst_build_free(b);
+		}
+	}
+	return r;
+}
+
+int nst_filter_write_counts(struct nst_filter *f, struct nst_out *out, struct nst_err *err)
+{
+	struct nst_build *b;
+	int r;
+
+	count_rows(f);
+	if (build_counts(f, &b, err) < 0)
+		return err->code;
+	r = nst_out_put_last(out, b, err);
+	nst_build_free(b);
 	return r;
 }
 
@@ -202,5 +283,8 @@ void nst_filter_release(struct nst_filter *f)
 	free(f->copies);
 	free(f->report);
 	free(f->grid);
+	for (size_t t = 0; t < f->teachers; t++)
+		nst_held_release(&f->teacher[t]);
+	free(f->teacher);
 	nst_held_release(&f->in);
 }

@@ -156,6 +156,30 @@ const struct nst_held_file *nst_held_find(const struct nst_held *h, uint64_t row
 	return &h->file[low];
 }
 
+int nst_held_match(const struct nst_held *h, const struct nst_held_file *f, uint64_t i,
+		   uint64_t hash, const struct nst_held_file **match, uint64_t *j,
+		   struct nst_err *err)
+{
+	struct nst_sample a, b;
+	uint64_t row;
+
+	nst_samples_peek(f->samples, i, &a);
+	if (nst_keyset_find(&h->keys, hash, &row)) {
+		*match = nst_held_find(h, row, j);
+		nst_samples_peek((*match)->samples, *j, &b);
+		if (a.key_len == b.key_len && memcmp(a.key, b.key, a.key_len) == 0) {
+			if (a.checksum == b.checksum && a.size == b.size)
+				return 0;
+			return nst_fail(err, NST_EINVAL, "'%.*s' is another image in %s than in %s",
+					(int)a.key_len, a.key, nst_image_name(f->image),
+					nst_image_name((*match)->image));
+		}
+	}
+	return nst_fail(err, NST_EINVAL, "%s has no prediction of '%.*s', row %llu of %s",
+			nst_image_name(h->file[0].image), (int)a.key_len, a.key,
+			(unsigned long long)i, nst_image_name(f->image));
+}
+
 int nst_held_referable(const struct nst_held_file *f)
 {
 	return !nst_samples_embedded(f->samples) || nst_image_path(f->image);

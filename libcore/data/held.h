@@ -47,6 +47,13 @@ int nst_held_next(struct nst_held *h, struct nst_err *err) NST_MUST_CHECK;
 /* The file of a row, and through *i its number there. */
 const struct nst_held_file *nst_held_find(const struct nst_held *h, uint64_t row, uint64_t *i);
 
+/* The row of h with the image of row i of file f, which is among other held files: its file *match
+ * and its number *j there.  hash is that of the key.  Fails with a sentence that names the row when
+ * h lacks the key, or has another image under it. */
+int nst_held_match(const struct nst_held *h, const struct nst_held_file *f, uint64_t i,
+		   uint64_t hash, const struct nst_held_file **match, uint64_t *j,
+		   struct nst_err *err) NST_MUST_CHECK;
+
 /* 1 when other files can refer to the images of a file: they lie in a file, not in a pipe. */
 int nst_held_referable(const struct nst_held_file *f);
 

@@ -1,4 +1,4 @@
-/* Labeling without noise.
+/* Labeling, with or without noise.
  *
  * Every model has its own preprocessing, therefore its own loader.  Probabilities are summed model
  * by model, a batch at a time; one model is the ensemble of one. */
@@ -8,12 +8,15 @@
 
 #include "libcore/data/labeler.h"
 #include "libcore/data/loader.h"
+#include "libcore/nn/noised.h"
 #include "libcore/select/target.h"
 #include "libcore/util/mem.h"
 
 struct member {
 	struct nst_modelfile file;
 	struct nst_infer *infer;
+	struct nst_noised *noised;  /* instead of infer, or NULL */
+	struct nst_noise noise;     /* with noised */
 	struct nst_loader *loader;
 	int32_t *map;               /* (K) class of this model -> class of the first one */
 };
@@ -23,11 +26,13 @@ struct nst_labeler {
 	size_t members;
 	struct nst_pool *pool;
 	enum nst_arithmetic arithmetic;
+	enum nst_weights weights;
 	double temperature;
 	struct nst_profile *profile;
 	const struct nst_dataset *ds;
 	struct nst_buf uuids;
 	struct nst_buf logits, sum;   /* (n,K) float, double */
+	struct nst_buf key;           /* (n) uint64_t, with noise */
 };
 
 static const char *name_of(const struct member *m)
@@ -92,6 +97,7 @@ int nst_labeler_new(struct nst_labeler **out, const char *const *paths, size_t n
 		return NST_ENOMEM;
 	l->pool = pool;
 	l->arithmetic = arithmetic;
+	l->weights = weights;
 	l->temperature = temperature;
 	l->member = nst_zalloc(n, sizeof(*l->member), err);
 	if (!l->member)
@@ -116,6 +122,7 @@ void nst_labeler_free(struct nst_labeler *l)
 	for (size_t i = 0; i < l->members; i++) {
 		nst_loader_free(l->member[i].loader);
 		nst_infer_free(l->member[i].infer);
+		nst_noised_free(l->member[i].noised);
 		nst_modelfile_release(&l->member[i].file);
 		free(l->member[i].map);
 	}
@@ -123,14 +130,49 @@ void nst_labeler_free(struct nst_labeler *l)
 	nst_buf_release(&l->uuids);
 	nst_buf_release(&l->logits);
 	nst_buf_release(&l->sum);
+	nst_buf_release(&l->key);
 	free(l);
+}
+
+static int put_noise(struct nst_labeler *l, struct member *m, const struct nst_noise_request *r,
+		     struct nst_err *err)
+{
+	const struct nst_net *net = m->file.net;
+	const float **param;
+	int code = nst_noise_resolve(r, &m->file, &m->noise, err);
+
+	if (code < 0)
+		return code;
+	param = nst_alloc(net->nparams, sizeof(*param), err);
+	if (!param)
+		return NST_ENOMEM;
+	code = nst_modelfile_find(&m->file, l->weights, param, err);
+	if (code == 0)
+		code = nst_noised_new(net, param, m->noise.dropout, m->noise.drop_path,
+				      m->noise.seed, l->pool, &m->noised, err);
+	free(param);
+	nst_infer_free(m->infer);
+	m->infer = NULL;
+	return code < 0 ? nst_err_prefix(err, "%s", name_of(m)) : 0;
+}
+
+int nst_labeler_noise(struct nst_labeler *l, const struct nst_noise_request *r, struct nst_err *err)
+{
+	for (size_t i = 0; i < l->members; i++) {
+		if (put_noise(l, &l->member[i], r, err) < 0)
+			return err->code;
+	}
+	return 0;
 }
 
 int nst_labeler_profile(struct nst_labeler *l, struct nst_profile *profile, struct nst_err *err)
 {
 	l->profile = profile;
 	for (size_t i = 0; i < l->members; i++) {
-		if (nst_infer_profile(l->member[i].infer, profile, err) < 0)
+		const struct member *m = &l->member[i];
+
+		if ((m->noised ? nst_noised_profile(m->noised, profile, err) :
+				 nst_infer_profile(m->infer, profile, err)) < 0)
 			return err->code;
 	}
 	return 0;
@@ -163,6 +205,9 @@ int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struc
 		struct member *m = &l->member[i];
 		const struct nst_loader_options o = {
 			.preprocess = m->file.preprocess,
+			.train = m->noised != NULL,
+			.augment = m->noise.augment,
+			.seed = m->noise.seed,
 			.workers = nst_pool_threads(l->pool),
 			.profile = l->profile,
 		};
@@ -202,50 +247,135 @@ static void add_rows(void *ctx, size_t number, unsigned worker)
 	}
 }
 
-/* Add one model's probabilities of n rows to sum. */
-static int add_member(struct nst_labeler *l, struct member *m, uint64_t first, size_t n,
-		      struct nst_err *err)
+/* The same as nst_infer_run with noise; draws are keyed by the keys of the rows. */
+static int run_noised(struct nst_labeler *l, struct member *m, struct nst_load_range *range,
+		      size_t n, struct nst_err *err)
 {
-	struct nst_load_range range = {m->loader, first};
+	uint64_t *key;
+
+	l->key.len = 0;
+	if (nst_buf_reserve(&l->key, n * sizeof(*key), err) < 0)
+		return err->code;
+	key = (uint64_t *)(void *)l->key.data;
+	for (size_t i = 0; i < n; i++) {
+		struct nst_datum d;
+
+		nst_dataset_get(l->ds, nst_load_row(range, i), &d);
+		key[i] = d.hash;
+	}
+	return nst_noised_run(m->noised, n, key, nst_load_train_range, range,
+			      (float *)(void *)l->logits.data, err);
+}
+
+/* One model's logits of n rows, into l->logits. */
+static int ask_member(struct nst_labeler *l, struct member *m, const struct nst_load_range *rows,
+		      size_t n, struct nst_err *err)
+{
+	struct nst_load_range range = {m->loader, rows->first, rows->row};
+	float *logits = (float *)(void *)l->logits.data;
+	size_t classes = (size_t)m->file.model.classes;
+
+	if ((m->noised ? run_noised(l, m, &range, n, err) :
+			 nst_infer_run(m->infer, n, nst_load_range, &range, logits, err)) < 0)
+		return err->code;
+	for (size_t i = 0; i < n * classes; i++) {
+		char name[256];
+
+		if (isfinite(logits[i]))
+			continue;
+		nst_dataset_name(l->ds, nst_load_row(rows, i / classes), name, sizeof(name));
+		return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
+				"diverged", name_of(m), name);
+	}
+	return 0;
+}
+
+/* Add one model's probabilities of n rows to sum. */
+static int add_member(struct nst_labeler *l, struct member *m, const struct nst_load_range *rows,
+		      size_t n, struct nst_err *err)
+{
 	struct adding a = {
 		.member = m, .temperature = l->temperature,
 		.logits = (float *)(void *)l->logits.data, .sum = (double *)(void *)l->sum.data,
 		.classes = (size_t)m->file.model.classes, .rows = n,
 	};
 
-	if (nst_infer_run(m->infer, n, nst_load_range, &range, a.logits, err) < 0)
+	if (ask_member(l, m, rows, n, err) < 0)
 		return err->code;
-	for (size_t i = 0; i < n * a.classes; i++) {
-		char name[256];
-
-		if (isfinite(a.logits[i]))
-			continue;
-		nst_dataset_name(l->ds, first + i / a.classes, name, sizeof(name));
-		return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
-				"diverged", name_of(m), name);
-	}
 	nst_pool_run(l->pool, (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, add_rows, &a);
 	return 0;
 }
 
-int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, struct nst_err *err)
+/* Room for n rows; *cells becomes n * classes. */
+static int reserve_rows(struct nst_labeler *l, size_t n, size_t *cells, struct nst_err *err)
+{
+	if (nst_mul_size(n, nst_labeler_classes(l).n, cells) < 0 || *cells > SIZE_MAX / 8)
+		return nst_fail_mem(err, UINT64_MAX);
+	l->logits.len = l->sum.len = 0;
+	if (nst_buf_reserve(&l->logits, *cells * sizeof(float), err) < 0 ||
+	    nst_buf_reserve(&l->sum, *cells * sizeof(double), err) < 0)
+		return err->code;
+	return 0;
+}
+
+static int run_rows(struct nst_labeler *l, const struct nst_load_range *rows, size_t n, float *p,
+		    struct nst_err *err)
 {
 	size_t cells;
 	double *sum;
 
-	if (nst_mul_size(n, nst_labeler_classes(l).n, &cells) < 0 || cells > SIZE_MAX / 8)
-		return nst_fail_mem(err, UINT64_MAX);
-	l->logits.len = l->sum.len = 0;
-	if (nst_buf_reserve(&l->logits, cells * sizeof(float), err) < 0 ||
-	    nst_buf_reserve(&l->sum, cells * sizeof(double), err) < 0)
+	if (reserve_rows(l, n, &cells, err) < 0)
 		return err->code;
 	sum = (double *)(void *)l->sum.data;
 	memset(sum, 0, cells * sizeof(*sum));
 	for (size_t i = 0; i < l->members; i++) {
-		if (add_member(l, &l->member[i], first, n, err) < 0)
+		if (add_member(l, &l->member[i], rows, n, err) < 0)
 			return err->code;
 	}
 	for (size_t i = 0; i < cells; i++)
 		p[i] = (float)(sum[i] / (double)l->members);
 	return 0;
+}
+
+int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, struct nst_err *err)
+{
+	return run_rows(l, &(struct nst_load_range){.first = first}, n, p, err);
+}
+
+int nst_labeler_run_rows(struct nst_labeler *l, const uint64_t *row, size_t n, float *p,
+			 struct nst_err *err)
+{
+	return run_rows(l, &(struct nst_load_range){.row = row}, n, p, err);
+}
+
+int nst_labeler_logits(struct nst_labeler *l, uint64_t first, size_t n, float *logits,
+		       struct nst_err *err)
+{
+	const struct nst_load_range rows = {.first = first};
+	size_t cells, classes = nst_labeler_classes(l).n;
+
+	if (reserve_rows(l, n, &cells, err) < 0)
+		return err->code;
+	for (size_t m = 0; m < l->members; m++) {
+		const float *own = (const float *)(const void *)l->logits.data;
+
+		if (ask_member(l, &l->member[m], &rows, n, err) < 0)
+			return err->code;
+		for (size_t i = 0; i < cells; i++) {
+			size_t row = i / classes, to = (size_t)l->member[m].map[i % classes];
+
+			logits[(row * l->members + m) * classes + to] = own[i];
+		}
+	}
+	return 0;
+}
+
+void nst_labeler_set_temperature(struct nst_labeler *l, double temperature)
+{
+	l->temperature = temperature;
+}
+
+double nst_labeler_temperature(const struct nst_labeler *l)
+{
+	return l->temperature;
 }

@@ -1,8 +1,9 @@
-/* One or several models that label images together: probabilities of rows without any noise.
+/* One or several models that label images together: probabilities of rows, without any noise unless
+ * it is asked for.
  *
  * The distribution of a row is the softmax of the logits over the temperature, averaged over the
- * models in the order they were named.  It depends on the image and the models alone, not on the
- * other rows, the number of threads or the machine. */
+ * models in the order they were named.  It depends on the image and the models alone (with noise
+ * also on the key and the seed), not on the other rows, the number of threads or the machine. */
 #ifndef NST_DATA_LABELER_H
 #define NST_DATA_LABELER_H
 
@@ -11,6 +12,7 @@
 #include "libcore/data/classes.h"
 #include "libcore/data/dataset.h"
 #include "libcore/data/modelfile.h"
+#include "libcore/data/noise.h"
 #include "libcore/nn/infer.h"
 #include "libcore/nn/profile.h"
 #include "libcore/par/pool.h"
@@ -23,6 +25,12 @@ int nst_labeler_new(struct nst_labeler **l, const char *const *paths, size_t n,
 		    enum nst_weights weights, double temperature, enum nst_arithmetic arithmetic,
 		    struct nst_pool *pool, struct nst_err *err) NST_MUST_CHECK;
 void nst_labeler_free(struct nst_labeler *l);
+
+/* Put noise on every model and its input, each as its own training had it where r does not say.
+ * Draws are keyed by (seed, epoch 0, sample); all models get the same.  Call it before
+ * nst_labeler_profile and nst_labeler_begin. */
+int nst_labeler_noise(struct nst_labeler *l, const struct nst_noise_request *r, struct nst_err *err)
+	NST_MUST_CHECK;
 
 /* Count time to this profile, which must outlive l: operations are those of the first model.  Call it
  * before nst_labeler_begin. */
@@ -44,5 +52,18 @@ int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struc
 /* Probabilities p (n, classes) of rows first to first + n - 1. */
 int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p,
 		    struct nst_err *err) NST_MUST_CHECK;
+
+/* The same of any n rows. */
+int nst_labeler_run_rows(struct nst_labeler *l, const uint64_t *row, size_t n, float *p,
+			 struct nst_err *err) NST_MUST_CHECK;
+
+/* What these are made of: logits (n, models, classes), not divided by the temperature, classes in
+ * the order of the first model. */
+int nst_labeler_logits(struct nst_labeler *l, uint64_t first, size_t n, float *logits,
+		       struct nst_err *err) NST_MUST_CHECK;
+
+/* Divide logits by another temperature > 0 from now on. */
+void nst_labeler_set_temperature(struct nst_labeler *l, double temperature);
+double nst_labeler_temperature(const struct nst_labeler *l);
 
 #endif

@@ -30,6 +30,7 @@ struct cache {
 struct nst_loader {
 	const struct nst_dataset *ds;
 	struct nst_loader_options o;
+	struct nst_augment weak; /* crop and flip of o.augment alone */
 	struct lane *lane;
 	struct cache cache;
 };
@@ -83,6 +84,8 @@ int nst_loader_new(struct nst_loader **out, const struct nst_dataset *ds,
 		return err->code;
 	l->ds = ds;
 	l->o = *o;
+	l->weak = o->augment;
+	nst_augment_weaken(&l->weak);
 	l->lane = nst_zalloc(o->workers, sizeof(*l->lane), err);
 	if (!l->lane)
 		goto fail;
@@ -181,7 +184,7 @@ int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 	nst_dataset_get(l->ds, i, &d);
 	upright(&d.sample, &h, &w);
 	part = nst_preprocess_part(p, h, w);
-	if (decode(l, lane, i, nst_preprocess_reduce(p, h, w), &part, err) < 0)
+	if (decode_cached(l, lane, i, h, w, nst_preprocess_reduce(p, h, w), &part, err) < 0)
 		return err->code;
 	since = nst_profile_add(l->o.profile, worker, NST_PHASE_DECODE, 1, since);
 	if (nst_preprocess_pixels(p, &lane->preprocessor, &lane->pixels, lane->view, err) < 0)
@@ -204,6 +207,10 @@ int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned wo
 	size_t h, w;
 
 	nst_dataset_get(l->ds, i, &d);
+	if (d.role == NST_ROLE_PSEUDO && l->o.pseudo >= NST_PSEUDO_NO_AUGMENT)
+		return nst_load_eval(l, i, worker, dst, err);
+	if (d.role == NST_ROLE_PSEUDO && l->o.pseudo == NST_PSEUDO_NO_RANDAUGMENT)
+		a = &l->weak;
 	upright(&d.sample, &h, &w);
 	nst_rng_init(&rng, l->o.seed, NST_RNG_AUGMENT, epoch, d.hash);
 	nst_augment_draw(a, &rng, h, w, &view);
@@ -214,13 +221,26 @@ int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned wo
 	if (nst_augment_apply(a, &rng, &view, &lane->augmenter, &lane->pixels, lane->view, err) < 0)
 		return err->code;
 	normalise(l, lane, dst);
+	nst_erase(&a->erasing, &rng, dst, a->size, a->size);
 	nst_profile_add(l->o.profile, worker, NST_PHASE_AUGMENT, 1, since);
 	return 0;
+}
+
+uint64_t nst_load_row(const struct nst_load_range *range, size_t i)
+{
+	return range->row ? range->row[i] : range->first + i;
 }
 
 int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
 {
 	const struct nst_load_range *r = range;
 
-	return nst_load_eval(r->loader, r->first + row, worker, dst, err);
+	return nst_load_eval(r->loader, nst_load_row(r, row), worker, dst, err);
+}
+
+int nst_load_train_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	const struct nst_load_range *r = range;
+
+	return nst_load_train(r->loader, nst_load_row(r, row), 0, worker, dst, err);
 }

@@ -18,6 +18,7 @@ struct nst_loader_options {
 	struct nst_preprocess preprocess; /* of evaluation; of training its mean and std */
 	int train;                        /* 1: rows are augmented, 0: evaluation */
 	struct nst_augment augment;       /* training: its size is that of preprocess */
+	enum nst_pseudo_noise pseudo;     /* training: what pseudo-labeled rows get of it */
 	uint64_t seed;                    /* of the augmentation */
 	uint64_t cache;                   /* training: bytes for decoded images */
 	unsigned workers;                 /* threads that may load at a time */
@@ -34,16 +35,25 @@ void nst_loader_free(struct nst_loader *l);
 int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 		  struct nst_err *err) NST_MUST_CHECK;
 
-/* The same, augmented with draws keyed by (seed, epoch, sample); only with `train`. */
+/* The same, augmented with draws keyed by (seed, epoch, sample), as far as the row's role has it;
+ * only with `train`. */
 int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned worker, float *dst,
 		   struct nst_err *err) NST_MUST_CHECK;
 
-/* A range of rows as nst_infer_run wants them: ctx is a struct nst_load_range. */
+/* Rows as nst_infer_run wants them: ctx is a struct nst_load_range. */
 struct nst_load_range {
 	struct nst_loader *loader;
-	uint64_t first; /* row number 0 of the run */
+	uint64_t first;      /* row number 0 of the run */
+	const uint64_t *row; /* or the rows one by one, NULL: consecutive ones from first on */
 };
 int nst_load_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
+	NST_MUST_CHECK;
+
+/* The row of the table that is number i of the run. */
+uint64_t nst_load_row(const struct nst_load_range *range, size_t i);
+
+/* The same, augmented as in epoch 0. */
+int nst_load_train_range(void *range, size_t row, unsigned worker, float *dst, struct nst_err *err)
 	NST_MUST_CHECK;
 
 #endif

@@ -18,7 +18,7 @@ struct sequence {
 };
 
 struct nst_sampler {
-	uint64_t seed;
+	struct nst_sampler_options o;
 	struct sequence seq[2]; /* by role */
 	size_t base;            /* role whose rows define the epoch */
 };
@@ -40,14 +40,14 @@ static void collect(struct nst_sampler *s, const struct nst_dataset *ds)
 	}
 }
 
-int nst_sampler_new(struct nst_sampler **out, const struct nst_dataset *ds, size_t batch,
-		    double ratio, uint64_t seed, struct nst_err *err)
+int nst_sampler_new(struct nst_sampler **out, const struct nst_dataset *ds,
+		    const struct nst_sampler_options *o, struct nst_err *err)
 {
 	struct nst_sampler *s = nst_zalloc(1, sizeof(*s), err);
 
 	if (!s)
 		return err->code;
-	s->seed = seed;
+	s->o = *o;
 	collect(s, ds); /* counts */
 	for (size_t i = 0; i < 2; i++) {
 		struct sequence *q = &s->seq[i];
@@ -62,10 +62,13 @@ int nst_sampler_new(struct nst_sampler **out, const struct nst_dataset *ds, size
 	}
 	collect(s, ds);
 	s->base = s->seq[NST_ROLE_LABELED].rows ? NST_ROLE_LABELED : NST_ROLE_PSEUDO;
-	s->seq[s->base].share = batch;
-	if (s->base == NST_ROLE_LABELED && s->seq[NST_ROLE_PSEUDO].rows)
+	s->seq[s->base].share = o->batch;
+	if (s->base == NST_ROLE_PSEUDO)
+		s->o.label_prob = 1;
+	else if (s->seq[NST_ROLE_PSEUDO].rows)
 		/* A ratio such as 0.1 is not exact in binary: 100 * 0.1 must not become 11. */
-		s->seq[NST_ROLE_PSEUDO].share = (size_t)ceil((double)batch * ratio - 1e-9);
+		s->seq[NST_ROLE_PSEUDO].share =
+			(size_t)ceil((double)o->batch * o->label_prob * o->ratio - 1e-9);
 	*out = s;
 	return 0;
 fail:
@@ -103,14 +106,14 @@ double nst_sampler_epochs(const struct nst_sampler *s, uint64_t steps)
 {
 	const struct sequence *q = &s->seq[s->base];
 
-	return (double)steps * (double)q->share / (double)q->rows;
+	return (double)steps * (double)q->share * s->o.label_prob / (double)q->rows;
 }
 
 uint64_t nst_sampler_steps(const struct nst_sampler *s, double epochs)
 {
 	const struct sequence *q = &s->seq[s->base];
 
-	return (uint64_t)ceil(epochs * (double)q->rows / (double)q->share - 1e-9);
+	return (uint64_t)ceil(epochs * (double)q->rows / ((double)q->share * s->o.label_prob) - 1e-9);
 }
 
 /* Row at a position of the endless sequence. */
@@ -124,7 +127,7 @@ static void at(const struct nst_sampler *s, struct sequence *q, uint64_t positio
 
 		for (uint64_t i = 0; i < q->rows; i++)
 			q->order[i] = i;
-		nst_rng_init(&rng, s->seed, NST_RNG_ORDER, (uint32_t)pass, (uint64_t)q->role);
+		nst_rng_init(&rng, s->o.seed, NST_RNG_ORDER, (uint32_t)pass, (uint64_t)q->role);
 		nst_rng_shuffle(&rng, q->order, q->rows);
 		q->pass = pass;
 	}
@@ -139,11 +142,22 @@ void nst_sampler_draw(struct nst_sampler *s, uint64_t t, struct nst_draw *out)
 
 	for (size_t i = 0; i < n; i++) {
 		/* Labeled rows stand where i * labeled / n steps up: evenly spread. */
-		int is_labeled = (i + 1) * labeled / n > i * labeled / n;
+		int is_labeled = s->o.apart ? i < labeled :
+				 (i + 1) * labeled / n > i * labeled / n;
 		struct sequence *q = &s->seq[is_labeled ? NST_ROLE_LABELED : NST_ROLE_PSEUDO];
 		size_t nth = is_labeled ? taken : i - taken;
 
 		at(s, q, t * q->share + nth, &out[i]);
 		taken += is_labeled;
 	}
+}
+
+int nst_sampler_counts(const struct nst_sampler *s, uint32_t pass, uint64_t hash)
+{
+	struct nst_rng rng;
+
+	if (s->o.label_prob >= 1)
+		return 1;
+	nst_rng_init(&rng, s->o.seed, NST_RNG_LABELS, pass, hash);
+	return nst_rng_unit(&rng) < s->o.label_prob;
 }

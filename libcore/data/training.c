@@ -32,9 +32,13 @@ struct nst_training {
 	struct nst_loader *loader;
 	struct nst_draw *draw; /* rows of a step ... */
 	struct nst_row *row;
-	float *soft;           /* ... and room for their targets; NULL when all are hard */
+	float *soft;           /* ... and room for their targets */
+	uint64_t *asked;       /* rows that the teacher is asked about */
+	float *answer;
 	double role_weight[2];
+	struct nst_loss_means means;
 	struct nst_schedule schedule; /* over the epochs that whole steps make */
+	double skipped;               /* epochs of it before the first step */
 	uint64_t steps, step;
 	struct sums sums;
 	struct nst_list settings, log, warnings;
@@ -74,6 +78,8 @@ static int check_rows(struct nst_training *t, struct nst_err *err)
 			count[d.label] += 1;
 			continue;
 		}
+		if (t->o.teacher && d.role == NST_ROLE_PSEUDO)
+			continue;
 		nst_dataset_target(ds, i, soft, &target);
 		if (target.soft)
 			continue;
@@ -112,6 +118,21 @@ static int check_validation(const struct nst_training *t, struct nst_err *err)
 	return 0;
 }
 
+/* Grains of rows of one role need shares of whole grains, but for the last. */
+static int check_apart(const struct nst_training *t, struct nst_err *err)
+{
+	size_t labeled = nst_sampler_share(t->sampler, NST_ROLE_LABELED), grain = t->full.train.grain;
+
+	if (!labeled || !nst_sampler_share(t->sampler, NST_ROLE_PSEUDO))
+		return nst_fail(err, NST_EINVAL, "--bn-stats=%s needs labeled and pseudo-labeled rows",
+				nst_bn_words[t->full.bn_stats]);
+	if (labeled % grain)
+		return nst_fail(err, NST_EINVAL, "--bn-stats=%s needs grains of labeled rows alone: "
+				"change --batch (%zu) to a multiple of --grain (%zu)",
+				nst_bn_words[t->full.bn_stats], labeled, grain);
+	return 0;
+}
+
 static int check_batch(struct nst_training *t, struct nst_err *err)
 {
 	size_t batch = nst_sampler_batch(t->sampler), grain, rest;
@@ -130,7 +151,9 @@ static int check_batch(struct nst_training *t, struct nst_err *err)
 			 (unsigned long long)rows) < 0)
 			return err->code;
 	}
-	if ((batch - 1) % grain + 1 < nst_net_least_grain(t->net, 0))
+	if (t->full.bn_stats != NST_BN_JOINT && check_apart(t, err) < 0)
+		return err->code;
+	if ((batch - 1) % grain + 1 < nst_net_least_grain(t->net, t->full.train.freeze))
 		return nst_fail(err, NST_EINVAL, "a step of %zu row%s leaves a grain of a single row, "
 				"which has no batch statistics where maps have a single pixel: change "
 				"--batch or --grain (%zu), or take a larger --size", batch,
@@ -142,10 +165,30 @@ static int check_batch(struct nst_training *t, struct nst_err *err)
 	return 0;
 }
 
+/* Noise that cannot be what was meant. */
+static int check_noise(struct nst_training *t, struct nst_err *err)
+{
+	const struct nst_randaugment *ra = &t->full.augment.ra;
+	enum nst_pseudo_noise pseudo = t->full.pseudo_noise;
+
+	if (pseudo != NST_PSEUDO_FULL && !nst_sampler_count(t->sampler, NST_ROLE_PSEUDO))
+		return nst_fail(err, NST_EINVAL,
+				"--pseudo-noise=%s, but there are no pseudo-labeled rows",
+				nst_pseudo_noise_words[pseudo]);
+	if (nst_randaugment_is_capped(ra))
+		return warn(t, err,
+			    "--randaugment: timm lowers magnitude %g to %g, unless mmax%g is given",
+			    ra->m, ra->max, ceil(ra->m));
+	return 0;
+}
+
 static int set_weights(struct nst_training *t, struct nst_err *err)
 {
 	const struct nst_modelfile *init = t->o.init;
 
+	if (!init && t->full.train.freeze)
+		return nst_fail(err, NST_EINVAL, "--freeze keeps the blocks of a model: it needs "
+				"--init");
 	if (!init)
 		return 0;
 	if (nst_modelfile_init(init, t->net, t->o.init_classifier, nst_trainer_params(t->trainer),
@@ -155,6 +198,30 @@ static int set_weights(struct nst_training *t, struct nst_err *err)
 	if (nst_trainer_ema(t->trainer))
 		nst_trainer_reset_ema(t->trainer);
 	return 0;
+}
+
+/* The teacher's classes must be ours, in our order: its probabilities are targets as they are. */
+static int open_teacher(struct nst_training *t, size_t rows, struct nst_err *err)
+{
+	const struct nst_dataset *ds = t->o.rows;
+	struct nst_classes own = {nst_dataset_class_names(ds), nst_dataset_classes(ds),
+				  nst_image_name(nst_dataset_image(ds, 0))};
+	struct nst_classes teacher;
+
+	if (!t->o.teacher)
+		return t->full.hard_teacher ? nst_fail(err, NST_EINVAL, "--hard-teacher needs --teacher")
+					    : 0;
+	if (!nst_sampler_count(t->sampler, NST_ROLE_PSEUDO))
+		return nst_fail(err, NST_EINVAL, "--teacher labels unlabeled or pseudo-labeled rows, but "
+				"there are none");
+	teacher = nst_labeler_classes(t->o.teacher);
+	if (nst_classes_same(&own, &teacher, err) < 0)
+		return err->code;
+	t->asked = nst_alloc(rows, sizeof(*t->asked), err);
+	t->answer = nst_alloc(rows, own.n * sizeof(*t->answer), err);
+	if (!t->asked || !t->answer)
+		return err->code;
+	return nst_labeler_begin(t->o.teacher, ds, err);
 }
 
 /* The grain as it is worked on: no memory is needed for rows that no step has. */
@@ -168,26 +235,44 @@ static struct nst_train_options train_options(const struct nst_training *t)
 	return o;
 }
 
-static int open_trainer(struct nst_training *t, struct nst_err *err)
-{
-	const struct nst_train_options o = train_options(t);
-
-	return nst_trainer_new(t->net, &o, t->o.pool, &t->trainer, err);
-}
-
-static int open_parts(struct nst_training *t, struct nst_err *err)
+/* What computes, and room for the rows of a step. */
+static int open_engine(struct nst_training *t, size_t batch, struct nst_err *err)
 {
 	const struct nst_settings *s = &t->full;
 	const struct nst_loader_options loading = {
 		.preprocess = s->preprocess,
 		.train = 1,
 		.augment = s->augment,
+		.pseudo = s->pseudo_noise,
 		.seed = s->train.seed,
 		.cache = t->o.cache,
 		.workers = nst_pool_threads(t->o.pool),
 		.profile = t->o.profile,
 	};
+	const struct nst_train_options training = train_options(t);
+
+	if (nst_loader_new(&t->loader, t->o.rows, &loading, err) < 0 ||
+	    nst_trainer_new(t->net, &training, t->o.pool, &t->trainer, err) < 0 ||
+	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0 || set_weights(t, err) < 0)
+		return err->code;
+	t->draw = nst_alloc(batch, sizeof(*t->draw), err);
+	t->row = nst_alloc(batch, sizeof(*t->row), err);
+	t->soft = nst_alloc(batch, t->net->classes * sizeof(*t->soft), err);
+	return t->draw && t->row && t->soft ? 0 : err->code;
+}
+
+static int open_parts(struct nst_training *t, struct nst_err *err)
+{
+	const struct nst_settings *s = &t->full;
 	size_t classes = nst_dataset_classes(t->o.rows), batch;
+	double asked = nst_dataset_ratio(t->o.rows);
+	const struct nst_sampler_options drawing = {
+		.batch = s->batch,
+		.ratio = s->ratio > 0 ? s->ratio : asked > 0 ? asked : 1,
+		.label_prob = s->label_prob,
+		.apart = s->bn_stats != NST_BN_JOINT,
+		.seed = s->train.seed,
+	};
 
 	if (classes < 2)
 		return nst_fail(err, NST_EINVAL, "%s has %zu class%s, training needs two or more",
@@ -195,34 +280,41 @@ static int open_parts(struct nst_training *t, struct nst_err *err)
 				classes == 1 ? "" : "es");
 	if (check_rows(t, err) < 0 || check_validation(t, err) < 0 ||
 	    nst_net_new(&s->arch, s->preprocess.size, classes, &t->net, err) < 0 ||
-	    nst_sampler_new(&t->sampler, t->o.rows, s->batch, nst_dataset_ratio(t->o.rows),
-			    s->train.seed, err) < 0 ||
-	    check_batch(t, err) < 0 || nst_loader_new(&t->loader, t->o.rows, &loading, err) < 0 ||
-	    open_trainer(t, err) < 0 ||
-	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0 ||
-	    set_weights(t, err) < 0)
+	    nst_sampler_new(&t->sampler, t->o.rows, &drawing, err) < 0 ||
+	    check_batch(t, err) < 0 || check_noise(t, err) < 0)
 		return err->code;
 	batch = nst_sampler_batch(t->sampler);
-	t->draw = nst_alloc(batch, sizeof(*t->draw), err);
-	t->row = nst_alloc(batch, sizeof(*t->row), err);
-	t->soft = nst_alloc(batch, classes * sizeof(*t->soft), err);
-	if (!t->draw || !t->row || !t->soft)
+	if (open_teacher(t, batch, err) < 0 || (!t->o.plan_only && open_engine(t, batch, err) < 0))
 		return err->code;
-	t->steps = nst_sampler_steps(t->sampler, s->schedule.epochs);
 	t->schedule = s->schedule;
-	t->schedule.epochs = nst_sampler_epochs(t->sampler, t->steps);
-	nst_loss_weights(s->loss, nst_sampler_share(t->sampler, NST_ROLE_LABELED),
-			 nst_sampler_share(t->sampler, NST_ROLE_PSEUDO), 1,
-			 &t->role_weight[NST_ROLE_LABELED], &t->role_weight[NST_ROLE_PSEUDO]);
+	t->skipped = s->last_epochs > 0 ? s->schedule.epochs - s->last_epochs : 0;
+	t->steps = nst_sampler_steps(t->sampler, s->schedule.epochs - t->skipped);
+	t->schedule.epochs = t->skipped + nst_sampler_epochs(t->sampler, t->steps);
 	return 0;
 }
 
-/* The settings as text, with the model that training started from. */
+static int describe_teacher(struct nst_training *t, struct nst_err *err)
+{
+	struct nst_buf text = {0};
+	int r;
+
+	if (!t->o.teacher)
+		return 0;
+	r = nst_buf_printf(&text, err, "teacher=%s", nst_labeler_uuids(t->o.teacher));
+	if (r == 0)
+		r = nst_list_add(&t->settings, (const char *)text.data, err);
+	nst_buf_release(&text);
+	if (r == 0 && t->full.hard_teacher)
+		r = nst_list_add(&t->settings, "hard-teacher=1", err);
+	return r;
+}
+
+/* The settings as text, with the models that the training started from and learns from. */
 static int describe(struct nst_training *t, struct nst_err *err)
 {
 	char init[64];
 
-	if (nst_settings_lines(&t->full, &t->settings, err) < 0)
+	if (nst_settings_lines(&t->full, &t->settings, err) < 0 || describe_teacher(t, err) < 0)
 		return err->code;
 	if (!t->o.init)
 		return 0;
@@ -262,6 +354,8 @@ void nst_training_free(struct nst_training *t)
 	free(t->draw);
 	free(t->row);
 	free(t->soft);
+	free(t->asked);
+	free(t->answer);
 	nst_list_release(&t->settings);
 	nst_list_release(&t->log);
 	nst_list_release(&t->warnings);
@@ -341,11 +435,42 @@ static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct n
 	return nst_load_train(t->loader, t->draw[row].row, t->draw[row].pass, worker, dst, err);
 }
 
-/* Draw the rows of the next step, with their targets. */
-static void prepare(struct nst_training *t)
+/* What the teacher says of the pseudo rows of a step is their target. */
+static int ask_teacher(struct nst_training *t, struct nst_err *err)
+{
+	size_t n = nst_sampler_batch(t->sampler), classes = t->net->classes, asked = 0;
+	const float *p = t->answer;
+
+	if (!t->o.teacher)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (t->row[i].role == NST_ROLE_PSEUDO)
+			t->asked[asked++] = t->draw[i].row;
+	if (nst_labeler_run_rows(t->o.teacher, t->asked, asked, t->answer, err) < 0)
+		return err->code;
+	for (size_t i = 0; i < n; i++) {
+		size_t top = 0;
+
+		if (t->row[i].role != NST_ROLE_PSEUDO)
+			continue;
+		for (size_t c = 1; c < classes; c++)
+			if (p[c] > p[top])
+				top = c;
+		t->row[i].target = (struct nst_target){.class = (int32_t)top,
+						       .soft = t->full.hard_teacher ? NULL : p};
+		p += classes;
+	}
+	return 0;
+}
+
+/* Draw the rows of the next step, with their targets and weights. */
+static int prepare(struct nst_training *t, struct nst_err *err)
 {
 	size_t n = nst_sampler_batch(t->sampler), classes = t->net->classes;
 
+	nst_loss_weights(t->full.loss, nst_sampler_share(t->sampler, NST_ROLE_LABELED),
+			 nst_sampler_share(t->sampler, NST_ROLE_PSEUDO), t->full.loss_alpha, &t->means,
+			 &t->role_weight[NST_ROLE_LABELED], &t->role_weight[NST_ROLE_PSEUDO]);
 	nst_sampler_draw(t->sampler, t->step, t->draw);
 	for (size_t i = 0; i < n; i++) {
 		struct nst_row *row = &t->row[i];
@@ -356,8 +481,12 @@ static void prepare(struct nst_training *t)
 		row->epoch = t->draw[i].pass;
 		row->role = d.role;
 		row->weight = (float)(t->role_weight[d.role] * d.weight);
+		if (d.role == NST_ROLE_LABELED &&
+		    !nst_sampler_counts(t->sampler, row->epoch, row->key))
+			row->weight = 0;
 		nst_dataset_target(t->o.rows, t->draw[i].row, t->soft + i * classes, &row->target);
 	}
+	return ask_teacher(t, err);
 }
 
 static void add_stats(struct sums *s, const struct nst_step_stats *one)
@@ -381,7 +510,7 @@ static int validate_rows(struct nst_training *t, struct nst_loader *loader, stru
 	int r = p ? 0 : err->code;
 
 	for (uint64_t first = 0; first < rows && r == 0; first += VALIDATION_BATCH) {
-		struct nst_load_range range = {loader, first};
+		struct nst_load_range range = {.loader = loader, .first = first};
 		size_t n = rows - first < VALIDATION_BATCH ? (size_t)(rows - first) : VALIDATION_BATCH;
 
 		r = nst_infer_run(infer, n, nst_load_range, &range, p, err);
@@ -501,16 +630,19 @@ int nst_training_step(struct nst_training *t, struct nst_epoch *e, struct nst_er
 {
 	double before = nst_sampler_epochs(t->sampler, t->step);
 	/* The rate of the middle of the step: a run of few steps has no step at rate 0. */
-	double lr = nst_schedule_rate(&t->schedule,
+	double lr = nst_schedule_rate(&t->schedule, t->skipped +
 				      (before + nst_sampler_epochs(t->sampler, t->step + 1)) / 2);
 	struct nst_step_stats stats;
 
-	prepare(t);
-	if (nst_trainer_step(t->trainer, lr, t->row, nst_sampler_batch(t->sampler), load_row, t,
+	if (prepare(t, err) < 0 ||
+	    nst_trainer_step(t->trainer, lr, t->row, nst_sampler_batch(t->sampler), load_row, t,
 			     &stats, err) < 0)
 		return err->code;
 	t->step++;
 	add_stats(&t->sums, &stats);
+	if (stats.labeled && stats.pseudo)
+		nst_loss_means_add(&t->means, stats.labeled_loss / (double)stats.labeled,
+				   stats.pseudo_loss / (double)stats.pseudo);
 	if (floor(nst_sampler_epochs(t->sampler, t->step)) == floor(before) && !nst_training_done(t))
 		return 0;
 	return end_epoch(t, lr, e, err) < 0 ? err->code : 1;
@@ -566,6 +698,8 @@ int nst_training_build(const struct nst_training *t, struct nst_modelfile_build 
 
 	if (r == 0 && t->o.init)
 		r = nst_build_parent(b->build, t->o.init->image, err);
+	for (size_t i = 0; t->o.teacher && i < nst_labeler_models(t->o.teacher) && r == 0; i++)
+		r = nst_build_parent(b->build, nst_labeler_image(t->o.teacher, i), err);
 	for (size_t i = 0; i < nst_dataset_images(rows) && r == 0; i++)
 		r = nst_build_parent(b->build, nst_dataset_image(rows, i), err);
 	if (r < 0)
@@ -596,28 +730,31 @@ static int identity(const struct nst_training *t, struct nst_list *l, struct nst
 	return nst_list_add(l, text, err);
 }
 
-/* Sums of the epoch in progress, exactly, in the order of struct nst_step_stats. */
-#define SUMS_FORMAT "sums=%la,%la,%la,%llu,%llu,%llu,%llu,%llu"
+/* Sums of the epoch in progress, exactly, in the order of struct nst_step_stats, and the running means
+ * of the losses. */
+#define SUMS_FORMAT "sums=%la,%la,%la,%la,%la,%llu,%llu,%llu,%llu,%llu"
 
-static int sums_print(const struct sums *s, struct nst_list *l, struct nst_err *err)
+static int sums_print(const struct nst_training *t, struct nst_list *l, struct nst_err *err)
 {
+	const struct sums *s = &t->sums;
 	const struct nst_step_stats *p = &s->stats;
-	char text[200];
+	char text[300];
 
-	snprintf(text, sizeof(text), SUMS_FORMAT, p->loss, p->labeled_loss, p->pseudo_loss,
+	snprintf(text, sizeof(text), SUMS_FORMAT, t->means.labeled, t->means.pseudo, p->loss, p->labeled_loss, p->pseudo_loss,
 		 (unsigned long long)p->labeled, (unsigned long long)p->pseudo,
 		 (unsigned long long)p->labeled_correct, (unsigned long long)p->pseudo_agree,
 		 (unsigned long long)s->steps);
 	return nst_list_add(l, text, err);
 }
 
-static int sums_parse(const char *text, struct sums *s)
+static int sums_parse(const char *text, struct nst_training *t)
 {
+	struct sums *s = &t->sums;
 	unsigned long long n[5];
-	int got = sscanf(text, SUMS_FORMAT, &s->stats.loss, &s->stats.labeled_loss,
+	int got = sscanf(text, SUMS_FORMAT, &t->means.labeled, &t->means.pseudo, &s->stats.loss, &s->stats.labeled_loss,
 			 &s->stats.pseudo_loss, &n[0], &n[1], &n[2], &n[3], &n[4]);
 
-	if (got != 8)
+	if (got != 10)
 		return -1;
 	s->stats.labeled = n[0];
 	s->stats.pseudo = n[1];
@@ -635,7 +772,7 @@ int nst_training_save(const struct nst_training *t, const char *path, struct nst
 
 	r = identity(t, &options, err);
 	if (r == 0)
-		r = sums_print(&t->sums, &options, err);
+		r = sums_print(t, &options, err);
 	if (r == 0)
 		r = content(t, &options, 1, &b, err);
 	if (r == 0)
@@ -693,7 +830,7 @@ static int restore(struct nst_training *t, const struct nst_modelfile *m, struct
 
 	if (m->model.slots + 1 + !!ema != n || !!m->model.ema != !!ema ||
 	    m->net->nfloats != t->net->nfloats || m->model.step > t->steps ||
-	    sums_parse(m->model.option[m->model.options - 1], &t->sums) < 0)
+	    sums_parse(m->model.option[m->model.options - 1], t) < 0)
 		return nst_fail(err, NST_EFORMAT, "%s is not a checkpoint of this program",
 				nst_image_name(m->image));
 	for (size_t i = 0; i < n; i++) {

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "libcore/data/dataset.h"
+#include "libcore/data/labeler.h"
 #include "libcore/data/modelfile.h"
 #include "libcore/data/settings.h"
 #include "libcore/io/list.h"
@@ -31,7 +32,9 @@ struct nst_training_options {
 	uint64_t validate_every;              /* epochs; the end is always validated */
 	const struct nst_modelfile *init;     /* start from its weights; or NULL */
 	int init_classifier;                  /* 0: the classifier starts anew */
+	struct nst_labeler *teacher;          /* labels the pseudo rows of each step; or NULL */
 	uint64_t cache;                       /* bytes for decoded images */
+	int plan_only;                        /* for nst_training_plan: nothing large is allocated */
 	struct nst_pool *pool;
 	struct nst_profile *profile;          /* of the threads of the pool; or NULL */
 };

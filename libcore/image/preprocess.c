@@ -28,6 +28,25 @@ void nst_preprocess_init(struct nst_preprocess *p, size_t size)
 	};
 }
 
+void nst_preprocess_crop_padding(struct nst_preprocess *p, size_t padding)
+{
+	p->cropping = NST_CROP_CENTRAL;
+	p->crop = (double)p->size / (double)(p->size + padding);
+}
+
+long nst_preprocess_padding(const struct nst_preprocess *p)
+{
+	if (p->cropping != NST_CROP_CENTRAL)
+		return -1;
+	return lrint((double)p->size / p->crop) - (long)p->size;
+}
+
+void nst_preprocess_crop_fraction(struct nst_preprocess *p, double fraction)
+{
+	p->cropping = NST_CROP_SHORTEST;
+	p->crop = fraction;
+}
+
 int nst_preprocess_format(const struct nst_preprocess *p, struct nst_buf *out, struct nst_err *err)
 {
 	return nst_buf_printf(out, err,
@@ -153,6 +172,30 @@ int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_
 	return rc;
 }
 
+static int parse_channels(const char *word, float *out)
+{
+	char copy[200];
+
+	if (strlen(word) >= sizeof(copy))
+		return -1;
+	memcpy(copy, word, strlen(word) + 1);
+	return parse_triple(copy, out);
+}
+
+int nst_preprocess_mean(const char *word, float mean[3], struct nst_err *err)
+{
+	if (parse_channels(word, mean) == 0)
+		return 0;
+	return nst_fail(err, NST_EINVAL, "'%s' is not three numbers 'R,G,B'", word);
+}
+
+int nst_preprocess_std(const char *word, float std[3], struct nst_err *err)
+{
+	if (parse_channels(word, std) == 0 && std[0] > 0 && std[1] > 0 && std[2] > 0)
+		return 0;
+	return nst_fail(err, NST_EINVAL, "'%s' is not three numbers 'R,G,B' above 0", word);
+}
+
 double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w)
 {
 	double least = (double)(h < w ? h : w);
@@ -186,7 +229,7 @@ static size_t middle(size_t rest)
 static int shortest(const struct nst_preprocess *p, struct nst_preprocessor *w,
 		    const struct nst_pixels *in, uint8_t *out, struct nst_err *err)
 {
-	size_t side = (size_t)((double)p->size / p->crop + 1e-6), top, left;
+	size_t side = (size_t)((double)p->size / p->crop), top, left;
 	size_t h = in->h < in->w ? side : side * in->h / in->w;
 	size_t wide = in->h < in->w ? side * in->w / in->h : side;
 	int rc = nst_pixels_shape(&w->tmp, h, wide, err);

@@ -33,6 +33,17 @@ struct nst_preprocess {
 #define NST_SMALL_SIDE 64
 void nst_preprocess_init(struct nst_preprocess *p, size_t size);
 
+/* Take the central square of side size / (size + padding) * min(h,w): Noisy Student's crop padding,
+ * 32 there. */
+void nst_preprocess_crop_padding(struct nst_preprocess *p, size_t padding);
+
+/* The padding that makes p's crop, or -1 where its cropping is another one. */
+long nst_preprocess_padding(const struct nst_preprocess *p);
+
+/* Resize the shorter side to floor(size / fraction) and take the central square: timm's crop_pct,
+ * which is torchvision's Resize and CenterCrop.  0 < fraction <= 1. */
+void nst_preprocess_crop_fraction(struct nst_preprocess *p, double fraction);
+
 /* Write as words ("input=224x224x3 cropping=central crop=0.875 interpolation=bicubic mean=...
  * std=...") and read them back exactly; unknown, repeated or senseless words are NST_EINVAL.  Words
  * left out keep the defaults of the size. */
@@ -40,6 +51,10 @@ int nst_preprocess_format(const struct nst_preprocess *p, struct nst_buf *out, s
 	NST_MUST_CHECK;
 int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_err *err)
 	NST_MUST_CHECK;
+
+/* Read three numbers "R,G,B", for mean or std; std must be above 0.  Returns 0 or NST_EINVAL. */
+int nst_preprocess_mean(const char *word, float mean[3], struct nst_err *err) NST_MUST_CHECK;
+int nst_preprocess_std(const char *word, float std[3], struct nst_err *err) NST_MUST_CHECK;
 
 /* How much a h x w picture may be reduced while decoding (nst_jpeg_decode) without being enlarged
  * again here. */

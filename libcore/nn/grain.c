@@ -68,6 +68,7 @@ struct nst_grain_plan {
 	const struct nst_kernels *k;
 	size_t rows;
 	size_t nsegments;
+	size_t stop; /* the last segment of the backward pass */
 	struct segment *segment;
 	struct op_plan *op;
 	/* By tensor: where it is in the forward and in the backward pass, its gradient, slopes of
@@ -588,6 +589,15 @@ int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, s
 	plan_scratch(p);
 	*out = p;
 	return 0;
+}
+
+void nst_grain_plan_stop(struct nst_grain_plan *p, size_t block)
+{
+	size_t i = 0;
+
+	while (i + 1 < p->net->nops && p->net->op[i].block < block)
+		i++;
+	p->stop = p->op[i].segment;
 }
 
 void nst_grain_plan_free(struct nst_grain_plan *p)
@@ -1398,7 +1408,7 @@ void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
 	struct pass p = { g, plan, plan->net, plan->k, pack, params, grad, n, 0, 0, &ahead };
 	double since = nst_profile_now(g->profile);
 
-	for (size_t s = plan->nsegments; s-- > 0;) {
+	for (size_t s = plan->nsegments; s-- > plan->stop;) {
 		const struct segment *seg = &plan->segment[s];
 
 		for (size_t from = 0; from < n; from += seg->chunk) {

@@ -18,6 +18,10 @@ int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, s
 		       struct nst_err *err) NST_MUST_CHECK;
 void nst_grain_plan_free(struct nst_grain_plan *p);
 
+/* Let the backward pass end at this block (the stem counts with block 0): gradients of parameters
+ * of blocks before it are not formed, their places in the vector mean nothing. */
+void nst_grain_plan_stop(struct nst_grain_plan *p, size_t block);
+
 /* Bytes of one nst_grain. */
 size_t nst_grain_plan_bytes(const struct nst_grain_plan *p);
 

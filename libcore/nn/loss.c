@@ -129,31 +129,43 @@ double nst_cross_entropy(size_t k, const float *logits, const float *target, dou
 	return isfinite(log_sum) ? loss : NAN;
 }
 
-void nst_loss_weights(enum nst_loss_form form, size_t labeled, size_t pseudo, double pseudo_weight,
-		      double *labeled_row, double *pseudo_row)
+void nst_loss_means_add(struct nst_loss_means *m, double labeled, double pseudo)
 {
-	double l = (double)labeled, u = (double)pseudo;
+	m->labeled += (1 - NST_LOSS_MEANS_DECAY) * (labeled - m->labeled);
+	m->pseudo += (1 - NST_LOSS_MEANS_DECAY) * (pseudo - m->pseudo);
+}
+
+void nst_loss_weights(enum nst_loss_form form, size_t labeled, size_t pseudo, double alpha,
+		      const struct nst_loss_means *means, double *labeled_row, double *pseudo_row)
+{
+	double l = (double)labeled, u = (double)pseudo, quotient = 1;
 
 	*labeled_row = *pseudo_row = 0;
 	if (labeled == 0 && pseudo == 0)
 		return;
 	if (labeled == 0 || pseudo == 0) {
 		*labeled_row = 1 / (l + u);
-		*pseudo_row = pseudo_weight / (l + u);
+		*pseudo_row = (form == NST_LOSS_NORMALIZED ? 1 : alpha) / (l + u);
 		return;
 	}
 	switch (form) {
 	case NST_LOSS_CONCAT:
 		*labeled_row = 1 / (l + u);
-		*pseudo_row = pseudo_weight / (l + u);
+		*pseudo_row = alpha / (l + u);
 		break;
 	case NST_LOSS_ALG1:
 		*labeled_row = 1 / l;
-		*pseudo_row = pseudo_weight / u;
+		*pseudo_row = alpha / u;
 		break;
 	case NST_LOSS_CODE:
 		*labeled_row = 1 / l;
-		*pseudo_row = pseudo_weight / l;
+		*pseudo_row = alpha / l;
+		break;
+	case NST_LOSS_NORMALIZED:
+		if (means->pseudo > 0)
+			quotient = means->labeled / means->pseudo;
+		*labeled_row = 1 / ((1 + alpha) * l);
+		*pseudo_row = alpha * quotient / ((1 + alpha) * u);
 		break;
 	}
 }

@@ -29,16 +29,27 @@ int nst_target_expand(const struct nst_target *t, size_t k, double smoothing, do
 double nst_cross_entropy(size_t k, const float *logits, const float *target, double weight,
 			 float *grad);
 
-/* The three loss forms of Noisy Student; L, U are the mean losses of labeled and pseudo rows:
- *   concat  mean over the concatenation, (nL*L + nU*U)/(nL+nU)    (paper, section 3.1, text)
- *   alg1    L + U                                                 (paper, Algorithm 1)
- *   code    L + (nU/nL) * U                                       (google-research/noisystudent)
- * U is further multiplied by pseudo_weight. */
-enum nst_loss_form { NST_LOSS_CONCAT, NST_LOSS_ALG1, NST_LOSS_CODE };
+/* The loss forms; L, U are the mean losses of labeled and pseudo rows:
+ *   concat      mean over the concatenation, (nL*L + nU*U)/(nL+nU)    (paper, section 3.1, text)
+ *   alg1        L + U                                                 (paper, Algorithm 1)
+ *   code        L + (nU/nL) * U                                       (google-research/noisystudent)
+ *   normalized  (L + alpha * mL/mU * U) / (1 + alpha), mL and mU running means of L and U
+ *                                      (Zoph et al. 2020, arXiv 2006.06882, appendix)
+ * In the first three U is further multiplied by alpha, which is 1 there unless asked for. */
+enum nst_loss_form { NST_LOSS_CONCAT, NST_LOSS_ALG1, NST_LOSS_CODE, NST_LOSS_NORMALIZED };
 
-/* Weights to give each labeled and each pseudo row so that sum(weight * row loss) is the form. With
- * only one kind of rows all forms are their mean (times pseudo_weight for pseudo rows). */
-void nst_loss_weights(enum nst_loss_form form, size_t labeled, size_t pseudo, double pseudo_weight,
-		      double *labeled_row, double *pseudo_row);
+/* Running means of the two losses, decay 0.9997 (same source).  They begin at 0, which their
+ * quotient does not see. */
+struct nst_loss_means {
+	double labeled, pseudo;
+};
+#define NST_LOSS_MEANS_DECAY 0.9997
+void nst_loss_means_add(struct nst_loss_means *m, double labeled, double pseudo);
+
+/* Weights to give each labeled and each pseudo row so that sum(weight * row loss) is the form; means
+ * of the steps before this one, the quotient is 1 before the first.  With only one kind of rows all
+ * forms are their mean (times alpha for pseudo rows, but for normalized). */
+void nst_loss_weights(enum nst_loss_form form, size_t labeled, size_t pseudo, double alpha,
+		      const struct nst_loss_means *means, double *labeled_row, double *pseudo_row);
 
 #endif

@@ -13,8 +13,14 @@
 
 #include "libcore/nn/blas.h"
 #include "libcore/nn/grain.h"
+#include "libcore/nn/plan.h"
 
 enum { UPDATE_FLOATS = 1 << 15 }; /* parameters in a task of the update */
+
+/* A stretch of the flat vector that is trained. */
+struct span {
+	size_t from, to;
+};
 
 /* What a grain leaves behind besides its gradient. */
 struct grain_result {
@@ -31,7 +37,12 @@ struct nst_trainer {
 	struct nst_grain_plan *plan;
 	struct nst_pack *pack;
 	struct nst_grain **grain; /* of each worker, while it is at one */
-	float *target;            /* (classes) of each worker */
+	float *target;            /* (2,classes) of each worker: a row's and its partner's */
+	size_t *partner;          /* (grain) of each worker, and how rows are mixed with them */
+	struct nst_blend *blend;
+	struct span *span;        /* in order */
+	size_t nspans;
+	double *squares;          /* sums of squares of the gradient, by task of the update */
 
 	float *params, *ema, *slot[2];
 	void *state_memory;
@@ -53,6 +64,8 @@ struct nst_trainer {
 	nst_load_fn load;
 	void *ctx;
 	double lr;
+	size_t stats_rows; /* whose statistics make the running ones */
+	float shrink;      /* factor of the gradient, by the limit of its norm */
 	atomic_int failed;
 	float *total; /* summed gradients */
 };
@@ -76,8 +89,9 @@ void nst_train_options_init(struct nst_train_options *o, const struct nst_arch *
 	o->smooth_pseudo = 1;
 	o->temperature = 1;
 	o->optim.momentum = 0.9;
-	o->optim.rho = 0.9;
-	o->optim.eps = 0.001;
+	o->mixup.prob = 1;
+	o->mixup.switch_prob = 0.5;
+	o->mixup.role[NST_ROLE_LABELED] = o->mixup.role[NST_ROLE_PSEUDO] = 1;
 	if (arch->init == NST_INIT_TF) {
 		o->optim.kind = NST_OPTIM_RMSPROP_TF;
 		o->optim.weight_decay = 1e-5;
@@ -87,6 +101,7 @@ void nst_train_options_init(struct nst_train_options *o, const struct nst_arch *
 		o->optim.nesterov = preact;
 		o->optim.weight_decay = preact ? 5e-4 : 1e-4;
 	}
+	nst_optim_constants(o->optim.kind, &o->optim.rho, &o->optim.eps);
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */
@@ -102,6 +117,11 @@ static size_t buffers_needed(size_t grains, unsigned threads)
 		levels++;
 	most = threads + (threads + 1) * levels;
 	return most < grains ? most : grains;
+}
+
+static size_t update_tasks(const struct nst_net *net)
+{
+	return (net->nfloats + UPDATE_FLOATS - 1) / UPDATE_FLOATS;
 }
 
 static size_t state_vectors(const struct nst_train_options *o)
@@ -166,10 +186,10 @@ static int batch_reserve(struct nst_trainer *t, size_t grains, struct nst_err *e
 static int check_options(const struct nst_net *net, const struct nst_train_options *o,
 			 struct nst_err *err)
 {
-	if (o->grain < nst_net_least_grain(net, 0) || o->grain > 1 << 20)
+	if (o->grain < nst_net_least_grain(net, o->freeze) || o->grain > 1 << 20)
 		return nst_fail(err, NST_EINVAL,
 				"a grain of %zu rows cannot be: it needs %zu at least", o->grain,
-				nst_net_least_grain(net, 0));
+				nst_net_least_grain(net, o->freeze));
 	if (!(o->dropout >= 0 && o->dropout < 1))
 		return nst_fail(err, NST_EINVAL, "the dropout rate %g is not in [0,1)", o->dropout);
 	if (!(o->drop_path >= 0 && o->drop_path < 1))
@@ -184,6 +204,12 @@ static int check_options(const struct nst_net *net, const struct nst_train_optio
 	if (!(o->ema >= 0 && o->ema < 1))
 		return nst_fail(err, NST_EINVAL,
 				"the decay %g of the moving average is not in [0,1)", o->ema);
+	if (!(o->clip >= 0) || !isfinite(o->clip))
+		return nst_fail(err, NST_EINVAL, "the limit %g of the gradient is not above 0",
+				o->clip);
+	if (!(o->mixup.mixup >= 0 && o->mixup.cutmix >= 0) || !isfinite(o->mixup.mixup) ||
+	    !isfinite(o->mixup.cutmix))
+		return nst_fail(err, NST_EINVAL, "alpha of mixup and cutmix cannot be negative");
 	return 0;
 }
 
@@ -195,7 +221,13 @@ static int plan_new(const struct nst_net *net, const struct nst_train_options *o
 	*k = nst_kernels_get(&why);
 	if (!*k)
 		return nst_fail(err, NST_EINVAL, "%s", why);
-	return nst_grain_plan_new(net, *k, o->grain, o->drop_path > 0, 0, plan, err);
+	if (o->freeze > net->nblocks)
+		return nst_fail(err, NST_EINVAL, "'%s' has %zu blocks, %zu cannot be frozen",
+				net->arch.name, net->nblocks, o->freeze);
+	if (nst_grain_plan_new(net, *k, o->grain, o->drop_path > 0, o->freeze, plan, err) < 0)
+		return err->code;
+	nst_grain_plan_stop(*plan, o->freeze);
+	return 0;
 }
 
 int nst_train_memory(const struct nst_net *net, const struct nst_train_options *o, size_t batch,
@@ -218,6 +250,48 @@ int nst_train_memory(const struct nst_net *net, const struct nst_train_options *
 	return 0;
 }
 
+static int span_order(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	return (x->from > y->from) - (x->from < y->from);
+}
+
+/* The stretches of the flat vector that belong to blocks which are not frozen. */
+static int find_spans(struct nst_trainer *t, struct nst_err *err)
+{
+	static const size_t params[] = {
+		[NST_OP_CONV] = 1, [NST_OP_DW] = 1,    [NST_OP_BN] = 4,
+		[NST_OP_SE] = 4,   [NST_OP_DENSE] = 2,
+	};
+	const struct nst_net *net = t->net;
+
+	t->span = nst_alloc(net->nparams + 1, sizeof(*t->span), err);
+	if (!t->span)
+		return err->code;
+	t->nspans = 0;
+	for (size_t i = 0; i < net->nops; i++) {
+		const struct nst_op *o = &net->op[i];
+		size_t n = o->kind < sizeof(params) / sizeof(*params) ? params[o->kind] : 0;
+
+		for (size_t j = 0; j < n && o->block >= t->options.freeze; j++) {
+			const struct nst_param *p = &net->param[o->param[j]];
+
+			t->span[t->nspans++] =
+				(struct span){ p->offset, p->offset + NST_ROUND16(p->count) };
+		}
+	}
+	qsort(t->span, t->nspans, sizeof(*t->span), span_order);
+	for (size_t i = 1, n = t->nspans, last = 0; i < n; i++) {
+		if (t->span[last].to == t->span[i].from)
+			t->span[last].to = t->span[i].to;
+		else
+			t->span[++last] = t->span[i];
+		t->nspans = last + 1;
+	}
+	return 0;
+}
+
 static int prepare(struct nst_trainer *t, struct nst_err *err)
 {
 	unsigned threads = nst_pool_threads(t->pool);
@@ -232,8 +306,12 @@ static int prepare(struct nst_trainer *t, struct nst_err *err)
 	t->grain = nst_zalloc(threads, sizeof(*t->grain), err);
 	t->space = nst_zalloc(threads, sizeof(*t->space), err);
 	t->occupied = nst_zalloc(threads, sizeof(*t->occupied), err);
-	t->target = nst_alloc(threads * net->classes, sizeof(*t->target), err);
-	if (!t->grain || !t->space || !t->occupied || !t->target)
+	t->target = nst_alloc(threads * net->classes, 2 * sizeof(*t->target), err);
+	t->partner = nst_alloc(threads * t->options.grain, sizeof(*t->partner), err);
+	t->blend = nst_alloc(threads * t->options.grain, sizeof(*t->blend), err);
+	t->squares = nst_alloc(update_tasks(net), sizeof(*t->squares), err);
+	if (!t->grain || !t->space || !t->occupied || !t->target || !t->partner || !t->blend || !t->squares ||
+	    find_spans(t, err) < 0)
 		return err->code;
 	vector = zeroed_vectors(state_vectors(&t->options), net->nfloats, &t->state_memory, err);
 	if (!vector)
@@ -287,6 +365,10 @@ void nst_trainer_free(struct nst_trainer *t)
 	free(t->space);
 	free(t->occupied);
 	free(t->target);
+	free(t->partner);
+	free(t->blend);
+	free(t->span);
+	free(t->squares);
 	free(t->result);
 	free(t->waiting);
 	free(t->busy);
@@ -315,22 +397,28 @@ static size_t largest_at(const float *x, size_t n)
 	return at;
 }
 
-/* Loss of one row, its part of the statistics, the gradient of its logits. */
-static int row_loss(const struct nst_trainer *t, const struct nst_row *row, const float *logits,
-		    float *target, float *grad, struct nst_step_stats *stats, struct nst_err *err)
+static int expand(const struct nst_trainer *t, const struct nst_row *row, float *target,
+		  struct nst_err *err)
 {
 	const struct nst_train_options *o = &t->options;
 	int smooth = row->role == NST_ROLE_LABELED || o->smooth_pseudo;
-	size_t classes = t->net->classes;
-	double loss;
-	int hit, r;
 
-	r = nst_target_expand(&row->target, classes, smooth ? o->label_smoothing : 0,
-			      o->temperature, target, err);
-	if (r)
+	if (nst_target_expand(&row->target, t->net->classes, smooth ? o->label_smoothing : 0,
+			      o->temperature, target, err))
 		return nst_err_prefix(err, "step %llu, row %zu", (unsigned long long)t->step,
 				      (size_t)(row - t->rows));
-	loss = nst_cross_entropy(classes, logits, target, row->weight, grad);
+	return 0;
+}
+
+/* Loss of one row for that target, its part of the statistics, the gradient of its logits. */
+static int row_loss(const struct nst_trainer *t, const struct nst_row *row, const float *logits,
+		    const float *target, float *grad, struct nst_step_stats *stats,
+		    struct nst_err *err)
+{
+	size_t classes = t->net->classes;
+	double loss = nst_cross_entropy(classes, logits, target, row->weight, grad);
+	int hit;
+
 	if (!isfinite(loss))
 		return nst_fail(err, NST_EINVAL,
 				"the loss is not finite at step %llu; a lower learning rate or a "
@@ -350,38 +438,94 @@ static int row_loss(const struct nst_trainer *t, const struct nst_row *row, cons
 	return 0;
 }
 
-/* Load, forward, loss, backward; the gradient goes to grad. */
+static int mixes(const struct nst_mixup *m)
+{
+	return m->mixup > 0 || m->cutmix > 0;
+}
+
+/* Pair the rows of a grain and mix their images, which lie in the grain's input. */
+static int mix_images(const struct nst_trainer *t, const struct nst_row *rows, size_t n,
+		      unsigned worker, struct nst_err *err)
+{
+	const struct nst_train_options *o = &t->options;
+	size_t *partner = t->partner + worker * o->grain, size = t->net->size;
+	struct nst_blend *blend = t->blend + worker * o->grain;
+	float *image = nst_grain_input(t->grain[worker]);
+	enum nst_role *role = nst_alloc(n, sizeof(*role), err);
+
+	if (!role)
+		return err->code;
+	for (size_t i = 0; i < n; i++)
+		role[i] = rows[i].role;
+	nst_mixup_pair(&o->mixup, role, n, partner);
+	free(role);
+	for (size_t i = 0; i < n; i++)
+		if (partner[i] != i)
+			nst_blend_draw(&o->mixup, o->seed, rows[i].epoch, rows[i].key, size,
+				       &blend[i]);
+	for (size_t i = 0; i < n; i++)
+		if (partner[i] > i)
+			nst_blend_images(size, &blend[i], &blend[partner[i]],
+					 image + i * size * size * 3,
+					 image + partner[i] * size * size * 3);
+	return 0;
+}
+
+/* Losses of the rows of a grain whose logits are there. */
+static int grain_loss(const struct nst_trainer *t, const struct nst_row *rows, size_t n,
+		      unsigned worker, struct nst_step_stats *stats, struct nst_err *err)
+{
+	size_t classes = t->net->classes, first = worker * t->options.grain;
+	float *own = t->target + 2 * worker * classes, *other = own + classes;
+	struct nst_grain *g = t->grain[worker];
+
+	for (size_t i = 0; i < n; i++) {
+		size_t j = mixes(&t->options.mixup) ? t->partner[first + i] : i;
+
+		if (expand(t, &rows[i], own, err) < 0 ||
+		    (j != i && expand(t, &rows[j], other, err) < 0))
+			return err->code;
+		if (j != i)
+			nst_blend_targets(classes, &t->blend[first + i], own, other);
+		if (row_loss(t, &rows[i], nst_grain_logits(g) + i * classes, own,
+			     nst_grain_logits_grad(g) + i * classes, stats, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+/* Load, mix, forward, loss, backward; the gradient goes to grad. */
 static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, float *grad,
 		     struct grain_result *result)
 {
 	struct nst_grain *g = t->grain[worker];
 	const struct nst_train_options *o = &t->options;
-	size_t first = number * o->grain, classes = t->net->classes;
+	size_t first = number * o->grain;
 	size_t n = t->n - first < o->grain ? t->n - first : o->grain;
 	size_t image = t->net->size * t->net->size * 3;
+	const struct nst_row *rows = t->rows + first;
 	struct nst_err *err = &result->err;
-	double since;
+	double since, share = (double)n / (double)t->stats_rows;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct nst_row *row = &t->rows[first + i];
+		int calm = o->calm_pseudo && rows[i].role == NST_ROLE_PSEUDO;
 		int r = t->load(t->ctx, first + i, worker, nst_grain_input(g) + i * image, err);
 
 		if (r)
 			return r;
-		nst_grain_noise(g, i, o->seed, row->epoch, row->key, o->dropout, o->drop_path);
+		nst_grain_noise(g, i, o->seed, rows[i].epoch, rows[i].key,
+				calm ? 0 : o->dropout, calm ? 0 : o->drop_path);
 	}
+	if (mixes(&o->mixup) && mix_images(t, rows, n, worker, err) < 0)
+		return err->code;
 	nst_grain_forward(g, n, t->params, t->pack);
 	since = nst_profile_now(t->profile);
-	for (size_t i = 0; i < n; i++) {
-		int r = row_loss(t, &t->rows[first + i], nst_grain_logits(g) + i * classes,
-				 t->target + worker * classes,
-				 nst_grain_logits_grad(g) + i * classes, &result->stats, err);
-
-		if (r)
-			return r;
-	}
+	if (grain_loss(t, rows, n, worker, &result->stats, err) < 0)
+		return err->code;
 	nst_profile_add(t->profile, worker, NST_PHASE_LOSS, n, since);
-	nst_grain_backward(g, n, t->params, t->pack, (double)n / (double)t->n, grad);
+	if (o->labeled_stats && rows[0].role != NST_ROLE_LABELED)
+		share = 0;
+	nst_grain_backward(g, n, t->params, t->pack, share, grad);
 	return 0;
 }
 
@@ -465,44 +609,119 @@ static void grain_task(void *ctx, size_t number, unsigned worker)
 
 /* ---- the update ---------------------------------------------------------------------------- */
 
+/* The trained floats of task `number`, from *from to *to, beginning the search at span *at; 0 at the
+ * end.  Gradients of trained parameters are the floats up to net->ntrain among them. */
+static int task_range(const struct nst_trainer *t, size_t number, size_t *at, struct span *out)
+{
+	size_t from = number * UPDATE_FLOATS, to = from + UPDATE_FLOATS;
+
+	for (; *at < t->nspans; ++*at) {
+		const struct span *s = &t->span[*at];
+
+		out->from = s->from > from ? s->from : from;
+		out->to = s->to < to ? s->to : to;
+		if (out->from < out->to) {
+			++*at;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static size_t gradients_end(const struct nst_trainer *t, const struct span *s)
+{
+	size_t end = s->to < t->net->ntrain ? s->to : t->net->ntrain;
+
+	return end > s->from ? end : s->from;
+}
+
 static void finite_task(void *ctx, size_t number, unsigned worker)
 {
 	struct nst_trainer *t = ctx;
-	size_t from = number * UPDATE_FLOATS, to = from + UPDATE_FLOATS;
-	uint32_t bad = 0;
 	double since = nst_profile_now(t->profile);
+	int squares = t->options.clip > 0 && t->options.clip_mode == NST_CLIP_NORM;
+	struct span s;
+	uint32_t bad = 0;
 
-	if (to > t->net->nfloats)
-		to = t->net->nfloats;
-	for (size_t i = from; i < to; i++) {
-		uint32_t bits;
+	t->squares[number] = 0;
+	for (size_t at = 0; task_range(t, number, &at, &s);) {
+		for (size_t i = s.from; i < s.to; i++) {
+			uint32_t bits;
 
-		memcpy(&bits, &t->total[i], sizeof(bits));
-		bad |= (bits & 0x7f800000u) == 0x7f800000u; /* infinite or not a number */
+			memcpy(&bits, &t->total[i], sizeof(bits));
+			bad |= (bits & 0x7f800000u) == 0x7f800000u; /* infinite or not a number */
+		}
+		if (squares)
+			t->squares[number] += nst_sum_squares(t->total + s.from,
+							      gradients_end(t, &s) - s.from);
 	}
 	if (bad)
 		atomic_store(&t->failed, 1);
 	nst_profile_add(t->profile, worker, NST_PHASE_UPDATE, 0, since);
 }
 
+/* The factor that brings the gradient below its limit, from the sums of finite_task. */
+static float find_shrink(const struct nst_trainer *t)
+{
+	double sum = 0;
+
+	if (!(t->options.clip > 0) || t->options.clip_mode != NST_CLIP_NORM)
+		return 1;
+	for (size_t i = 0; i < update_tasks(t->net); i++)
+		sum += t->squares[i];
+	return (float)nst_clip_factor(t->options.clip, sum);
+}
+
+static void clip(const struct nst_trainer *t, size_t from, size_t to)
+{
+	const struct nst_train_options *o = &t->options;
+
+	if (o->clip > 0 && o->clip_mode == NST_CLIP_VALUE)
+		nst_clip_value(t->total + from, to - from, o->clip);
+	for (size_t i = from; i < to && t->shrink < 1; i++)
+		t->total[i] *= t->shrink;
+}
+
 static void update_task(void *ctx, size_t number, unsigned worker)
 {
 	struct nst_trainer *t = ctx;
 	const struct nst_net *net = t->net;
-	size_t from = number * UPDATE_FLOATS, to = from + UPDATE_FLOATS, middle;
 	double keep = net->arch.bn_momentum, since = nst_profile_now(t->profile);
+	struct span s;
 
-	if (to > net->nfloats)
-		to = net->nfloats;
-	middle = to < net->ntrain ? to : net->ntrain;
-	if (from < middle)
-		nst_optim_update(&t->options.optim, t->k, net, from, middle, t->lr, t->total,
-				 t->slot, t->params);
-	for (size_t i = from > net->ntrain ? from : net->ntrain; i < to; i++)
-		t->params[i] = (float)(keep * t->params[i] + (1 - keep) * t->total[i]);
-	if (t->ema)
-		t->k->ema(to - from, t->params + from,
-			  (float)nst_ema_decay(t->options.ema, t->step), t->ema + from);
+	for (size_t at = 0; task_range(t, number, &at, &s);) {
+		size_t middle = gradients_end(t, &s);
+
+		if (s.from < middle && !nst_optim_by_tensor(t->options.optim.kind)) {
+			clip(t, s.from, middle);
+			nst_optim_update(&t->options.optim, t->k, net, s.from, middle, t->lr,
+					 t->step, t->total, t->slot, t->params);
+		}
+		for (size_t i = middle; i < s.to; i++)
+			t->params[i] = (float)(keep * t->params[i] + (1 - keep) * t->total[i]);
+		if (t->ema)
+			t->k->ema(s.to - s.from, t->params + s.from,
+				  (float)nst_ema_decay(t->options.ema, t->step), t->ema + s.from);
+	}
+	nst_profile_add(t->profile, worker, NST_PHASE_UPDATE, 0, since);
+}
+
+/* The same for optimizers that want whole tensors: of parameter `number`. */
+static void tensor_task(void *ctx, size_t number, unsigned worker)
+{
+	struct nst_trainer *t = ctx;
+	const struct nst_param *p = &t->net->param[number];
+	double since = nst_profile_now(t->profile);
+	size_t end = p->offset + p->count;
+	int trained = 0;
+
+	for (size_t i = 0; i < t->nspans; i++)
+		trained |= t->span[i].from <= p->offset && p->offset < t->span[i].to;
+	if (!trained || end > t->net->ntrain)
+		return;
+	clip(t, p->offset, end);
+	nst_optim_update(&t->options.optim, t->k, t->net, p->offset, end, t->lr, t->step, t->total,
+			 t->slot, t->params);
 	nst_profile_add(t->profile, worker, NST_PHASE_UPDATE, 0, since);
 }
 
@@ -536,12 +755,12 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 		     nst_load_fn load, void *ctx, struct nst_step_stats *stats, struct nst_err *err)
 {
 	size_t ngrains = (n + t->options.grain - 1) / t->options.grain;
-	size_t ranges = (t->net->nfloats + UPDATE_FLOATS - 1) / UPDATE_FLOATS;
+	size_t ranges = update_tasks(t->net), labeled = 0;
 	double since;
 	int r;
 
 	memset(stats, 0, sizeof(*stats));
-	if (n == 0 || (n - 1) % t->options.grain + 1 < nst_net_least_grain(t->net, 0))
+	if (n == 0 || (n - 1) % t->options.grain + 1 < nst_net_least_grain(t->net, t->options.freeze))
 		return nst_fail(
 			err, NST_EINVAL,
 			"a batch of %zu rows in grains of %zu leaves a grain too small for batch "
@@ -550,8 +769,11 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 	r = batch_reserve(t, ngrains, err);
 	if (r)
 		return r;
+	for (size_t i = 0; i < n; i++)
+		labeled += rows[i].role == NST_ROLE_LABELED;
 	t->rows = rows;
 	t->n = n;
+	t->stats_rows = t->options.labeled_stats ? labeled : n;
 	t->ngrains = ngrains;
 	t->load = load;
 	t->ctx = ctx;
@@ -570,6 +792,9 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 		nst_pool_run(t->pool, ranges, finite_task, t);
 	if (atomic_load(&t->failed))
 		return first_failure(t, err);
+	t->shrink = find_shrink(t);
+	if (nst_optim_by_tensor(t->options.optim.kind))
+		nst_pool_run(t->pool, t->net->nparams, tensor_task, t);
 	nst_pool_run(t->pool, ranges, update_task, t);
 	for (size_t i = 0; i < ngrains; i++)
 		stats_add(stats, &t->result[i].stats);

@@ -1,8 +1,8 @@
-/* Exact top-N per class.
+/* Exact top-N per class, floor and gap.
  *
  * Candidates are first grouped by class in place (one counting pass, one pass of swaps), then each
- * class that is too large is cut by quickselect.  Because the order is total - confidence, then the
- * hash of the key - the set that is kept is a function of the set that was read.  Quickselect takes
+ * class that is too large is cut by quickselect.  Because the order is total - score, then the hash
+ * of the key - the set that is kept is a function of the set that was read.  Quickselect takes
  * its pivots from a counter-based generator, so no arrangement of real data is its worst case. */
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +13,8 @@
 /* 1 when a comes before b. */
 static int before(const struct nst_candidate *a, const struct nst_candidate *b)
 {
-	if (a->confidence != b->confidence)
-		return a->confidence > b->confidence;
+	if (a->score != b->score)
+		return a->score > b->score;
 	if (a->hash != b->hash)
 		return a->hash < b->hash;
 	return a->row < b->row;
@@ -78,42 +78,75 @@ static void group(struct nst_candidate *c, size_t classes, size_t *start, const 
 	}
 }
 
-/* Decide about the m confident rows of one class. */
-static void keep_class(struct nst_candidate *c, size_t m, const struct nst_balance_rule *rule,
-		       uint32_t *copies, struct nst_balance_class *report)
+/* Rows of a class of m confident ones under the cap alone. */
+static size_t capped_size(const struct nst_balance_rule *rule, size_t m)
 {
-	size_t kept = m;
+	return rule->per_class && m > rule->per_class ? rule->per_class : m;
+}
+
+/* The most rows that the gap leaves to a class. */
+static uint64_t most_rows(const struct nst_balance_rule *rule, const size_t *end, size_t classes)
+{
+	uint64_t smallest = UINT64_MAX;
+
+	if (!rule->level)
+		return UINT64_MAX;
+	for (size_t i = 0; i < classes; i++) {
+		uint64_t rows = capped_size(rule, end[i] - (i ? end[i - 1] : 0));
+
+		if (rows > 0 && rows < rule->class_floor)
+			rows = rule->class_floor;
+		if (rows > 0 && rows < smallest)
+			smallest = rows;
+	}
+	return smallest > UINT64_MAX - rule->class_gap ? UINT64_MAX : smallest + rule->class_gap;
+}
+
+/* One copy more of `extra` rows among kept ones: drawn for the cap, the best for the floor. */
+static void add_extra(struct nst_candidate *c, size_t kept, size_t extra,
+		      const struct nst_balance_rule *rule, uint32_t *copies)
+{
+	/* Nobody needs score and hash any more: order by the draw instead. */
+	for (size_t i = 0; i < kept && !rule->class_floor; i++) {
+		c[i].score = 0;
+		c[i].hash = draw64(rule->seed, NST_RNG_COPIES, c[i].hash);
+	}
+	nst_candidate_select(c, kept, extra);
+	for (size_t i = 0; i < extra; i++)
+		copies[c[i].row]++;
+}
+
+/* Decide about the m confident rows of one class, of which at most `most` may stay. */
+static void keep_class(struct nst_candidate *c, size_t m, uint64_t most,
+		       const struct nst_balance_rule *rule, uint32_t *copies,
+		       struct nst_balance_class *report)
+{
+	size_t capped = capped_size(rule, m), kept = capped > most ? (size_t)most : capped;
+	uint32_t wanted = rule->class_floor ? rule->class_floor :
+			  rule->duplicate ? rule->per_class : 0;
 	uint32_t each = 1;
 	size_t extra = 0;
 
 	if (m == 0)
 		return;
-	if (rule->per_class && m > rule->per_class) {
-		kept = rule->per_class;
-		nst_candidate_select(c, m, kept);
-	} else if (rule->per_class && rule->duplicate) {
-		each = (uint32_t)(rule->per_class / m);
-		extra = rule->per_class % m;
+	nst_candidate_select(c, m, kept);
+	if (wanted > kept) {
+		each = (uint32_t)(wanted / kept);
+		extra = wanted % kept;
 	}
-	report->capped = m - kept;
+	report->capped = m - capped;
+	report->levelled = capped - kept;
 	report->kept = kept;
 	report->copies = (uint64_t)kept * each + extra;
+	report->filled = rule->class_floor ? report->copies - kept : 0;
 	report->lowest = c[0].confidence;
 	for (size_t i = 0; i < kept; i++) {
 		if (c[i].confidence < report->lowest)
 			report->lowest = c[i].confidence;
 		copies[c[i].row] = each;
 	}
-	if (extra == 0)
-		return;
-	/* Nobody needs confidence and hash any more: order by the draw instead. */
-	for (size_t i = 0; i < kept; i++) {
-		c[i].confidence = 0;
-		c[i].hash = draw64(rule->seed, NST_RNG_COPIES, c[i].hash);
-	}
-	nst_candidate_select(c, kept, extra);
-	for (size_t i = 0; i < extra; i++)
-		copies[c[i].row]++;
+	if (extra)
+		add_extra(c, kept, extra, rule, copies);
 }
 
 int nst_balance(struct nst_candidate *c, size_t n, size_t classes,
@@ -123,6 +156,7 @@ int nst_balance(struct nst_candidate *c, size_t n, size_t classes,
 	size_t *start = nst_zalloc(classes, sizeof(*start), err);
 	size_t *end = nst_zalloc(classes, sizeof(*end), err);
 	size_t confident = 0;
+	uint64_t most;
 
 	if (!start || !end) {
 		free(start);
@@ -138,7 +172,9 @@ int nst_balance(struct nst_candidate *c, size_t n, size_t classes,
 		if (p > r->highest)
 			r->highest = p;
 		copies[c[i].row] = 0;
-		if (p < rule->min_confidence)
+		if (c[i].verdict != NST_PASSES)
+			r->failed[c[i].verdict]++;
+		else if (p < rule->min_confidence)
 			r->below++;
 		else if (p > rule->max_confidence)
 			r->above++;
@@ -152,10 +188,11 @@ int nst_balance(struct nst_candidate *c, size_t n, size_t classes,
 		end[i] += end[i - 1];
 	}
 	group(c, classes, start, end);
+	most = most_rows(rule, end, classes);
 	for (size_t i = 0; i < classes; i++) {
 		size_t from = i ? end[i - 1] : 0;
 
-		keep_class(c + from, end[i] - from, rule, copies, &report[i]);
+		keep_class(c + from, end[i] - from, most, rule, copies, &report[i]);
 	}
 	free(start);
 	free(end);
@@ -176,7 +213,9 @@ void nst_balance_grid(const struct nst_candidate *c, size_t n, size_t classes,
 		r->read++;
 		if (p > r->highest)
 			r->highest = p;
-		if (p < g->threshold)
+		if (c[i].verdict != NST_PASSES)
+			r->failed[c[i].verdict]++;
+		else if (p < g->threshold)
 			r->below++;
 		else if (p > rule->max_confidence)
 			r->above++;
@@ -205,7 +244,7 @@ int nst_take(const uint64_t *hash, size_t n, size_t take, uint64_t seed, enum ns
 		c[i].hash = draw64(seed, purpose, hash[i]);
 		c[i].row = i;
 		c[i].class = 0;
-		c[i].confidence = 0;
+		c[i].score = 0;
 	}
 	nst_candidate_select(c, n, take);
 	memset(keep, 0, n);

@@ -1,7 +1,7 @@
 /* Probabilities as targets.
  *
- * exp is our own because that of the C library may use fused operations on one machine and not on
- * another; the difference of a last bit would be enough to make files differ. */
+ * exp and ln are our own because those of the C library may use fused operations on one machine and
+ * not on another; the difference of a last bit would be enough to make files differ. */
 #include <math.h>
 #include <string.h>
 
@@ -24,6 +24,27 @@ double nst_exp(double x)
 	for (int i = 13; i > 0; i--)
 		sum = 1 + sum * (r * inverse[i]);
 	return ldexp(sum, (int)n);
+}
+
+double nst_log(double x)
+{
+	static const double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
+	double m, s, square, sum = 0;
+	int n;
+
+	if (!(x > 0))
+		return -INFINITY;
+	m = frexp(x, &n);
+	if (m < 0x1.6a09e667f3bcdp-1) { /* sqrt(1/2) */
+		m *= 2;
+		n--;
+	}
+	/* ln m = 2 atanh(s) on |s| <= 0.1716: the first term left out is below 1e-19. */
+	s = (m - 1) / (m + 1);
+	square = s * s;
+	for (int i = 21; i > 1; i -= 2)
+		sum = (sum + 1. / i) * square;
+	return n * ln2_high + (n * ln2_low + 2 * s * (1 + sum));
 }
 
 void nst_softmax(const float *logits, size_t classes, double temperature, float *p)
@@ -55,6 +76,29 @@ size_t nst_rank(const float *p, size_t classes, size_t class)
 	for (size_t i = 0; i < classes; i++)
 		rank += p[i] > p[class] || (p[i] == p[class] && i < class);
 	return rank;
+}
+
+float nst_margin(const float *p, size_t classes, size_t class)
+{
+	float second = classes > 1 ? -INFINITY : 0;
+
+	for (size_t i = 0; i < classes; i++) {
+		if (i != class && p[i] > second)
+			second = p[i];
+	}
+	return p[class] - second;
+}
+
+double nst_entropy(const float *p, size_t classes)
+{
+	double sum = 0, terms = 0;
+
+	for (size_t i = 0; i < classes; i++) {
+		sum += p[i];
+		if (p[i] > 0)
+			terms += p[i] * nst_log(p[i]);
+	}
+	return sum > 0 ? nst_log(sum) - terms / sum : nst_log((double)classes);
 }
 
 void nst_temper(float *p, size_t classes, double temperature)

@@ -12,6 +12,9 @@
 /* e^x within 1e-15 relative, 0 below -708; for x <= 709. */
 double nst_exp(double x);
 
+/* ln x within 1e-15 relative or absolute, whichever is larger, for finite x > 0; -inf for 0. */
+double nst_log(double x);
+
 /* p = softmax(logits / temperature), temperature > 0.  p may be logits. */
 void nst_softmax(const float *logits, size_t classes, double temperature, float *p);
 
@@ -21,6 +24,14 @@ size_t nst_argmax(const float *p, size_t classes);
 /* How many classes come before `class` in falling order of p, equal ones in index order; the rank
  * is 0 for the argmax. */
 size_t nst_rank(const float *p, size_t classes, size_t class);
+
+/* How far `class` is ahead of the best of the other classes: p[class] - max; below 0 when it is not
+ * ahead, p[class] when there is no other. */
+float nst_margin(const float *p, size_t classes, size_t class);
+
+/* Entropy -sum q ln q of q = p / sum, in nats: 0 for a certain row, ln K for an even one and for
+ * zeros. */
+double nst_entropy(const float *p, size_t classes);
 
 /* p becomes p^(1/T) / sum: the softmax of the logits over T, from stored probabilities.  T > 0. */
 void nst_temper(float *p, size_t classes, double temperature);

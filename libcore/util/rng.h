@@ -21,6 +21,8 @@ enum nst_purpose {
 	NST_RNG_DROPPATH = 8, /* stochastic depth; sample = key hash */
 	NST_RNG_CORRUPT = 9,  /* nst-corrupt */
 	NST_RNG_DEMO = 10,    /* the demo's image generator */
+	NST_RNG_MIXUP = 11,   /* mixup, cutmix; sample = key hash */
+	NST_RNG_LABELS = 12,  /* which labeled rows count in the loss; sample = key hash */
 	NST_RNG_TEST = 99,
 };
 

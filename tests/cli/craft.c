@@ -1,17 +1,19 @@
 /* craft: small NST files from text and back, for the shell tests.
  *
  *	craft make FILE < text         a shard, or a prediction with its images
- *	craft model FILE ARCH SIZE SEED CLASS...    an untrained model; SEED nan: of NaN
+ *	craft model FILE ARCH SIZE SEED CLASS... [NAME=VALUE...]
+ *	                               an untrained model; SEED nan: of NaN; stored settings
  *	craft dump FILE                text of any kind of rows or statistics
  *
  * Text is lines of words:
  *	class NAME...                  class table; first
  *	form full|topk|hard [K] [f16|f32]   what a prediction stores; without it: a shard
  *	model UUIDS                    of the prediction
+ *	pixels SEED                    of the images; 1 without it
  *	row KEY LABEL                                of a shard
  *	row KEY LABEL CLASS CONFIDENCE PROBABILITY...    of a prediction, always all K
  *
- * Images are 8x8 raw pixels drawn from the key's hash. */
+ * Images are 8x8 raw pixels drawn from that seed and the key's hash. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +67,7 @@ struct text {
 	size_t k;
 	enum nst_type type;
 	char *model;
+	uint64_t pixels;
 	struct nst_predbuf made;
 };
 
@@ -82,7 +85,7 @@ static void add_row(struct text *t, char **word, size_t n)
 	s.key = dup_word(word[1]);
 	s.key_len = strlen(s.key);
 	s.label = atoi(word[2]);
-	nst_rng_init(&rng, 1, NST_RNG_TEST, 0, nst_hash64(s.key, s.key_len));
+	nst_rng_init(&rng, t->pixels, NST_RNG_TEST, 0, nst_hash64(s.key, s.key_len));
 	for (size_t i = 0; i < s.size; i++)
 		pixels[i] = (uint8_t)nst_rng_below(&rng, 256);
 	if (!t->made.rows) {
@@ -107,6 +110,8 @@ static void take_line(struct text *t, char **word, size_t n)
 			t->class[t->classes++] = dup_word(word[i]);
 	} else if (strcmp(word[0], "model") == 0) {
 		t->model = dup_word(word[1]);
+	} else if (strcmp(word[0], "pixels") == 0) {
+		t->pixels = strtoul(word[1], NULL, 10);
 	} else if (strcmp(word[0], "form") == 0) {
 		t->prediction = 1;
 		t->topk = strcmp(word[1], "topk") == 0;
@@ -122,7 +127,9 @@ static void take_line(struct text *t, char **word, size_t n)
 
 static void make(const char *path)
 {
-	struct text t = {.model = dup_word("00000000-0000-0000-0000-000000000001")};
+	struct text t = {
+		.model = dup_word("00000000-0000-0000-0000-000000000001"), .pixels = 1,
+	};
 	struct nst_build *b;
 	char line[4096];
 
@@ -159,6 +166,12 @@ static void make_model(char **word, int n)
 	struct nst_net *net;
 	float *params;
 	int nan = n > 3 && strcmp(word[3], "nan") == 0;
+
+	while (n > 0 && strchr(word[n - 1], '=')) {
+		n--;
+		c.options++;
+	}
+	c.option = (const char *const *)word + n;
 
 	if (n < 6)
 		die("model FILE ARCH SIZE SEED CLASS...");

@@ -119,4 +119,50 @@ else
 fi
 fails 2 "nst-eval: --temperature and --raw-weights are for models*" nst-eval --temperature=2 p.h5
 
+# ---- temperature.  Rows that a model is right about in two cases of three.
+craft model n.h5 resnet20 8 2 owl cat dog
+{ echo class cat dog owl; for i in $(seq 1 90); do echo "row r$i -1"; done; } | craft make u.h5
+nst-infer -q -m m.h5 -o u-p.h5 u.h5
+{
+	echo class cat dog owl
+	craft dump u-p.h5 | awk '/^row/ { print "row", $2, n++ % 3 ? $4 : ($4 + 1) % 3 }'
+} | craft make fit.h5
+
+# number NAME FILE: a value of JSON.
+number() { sed -n "s/.*\"$1\": \([-0-9.e]*\).*/\1/p" "$2" | head -n "${3:-1}" | tail -n 1; }
+quiet "a fitted temperature" nst-eval --json --fit-temperature -m m.h5 fit.h5
+cp "$stdout" fitted.json
+quiet "... beside what is without" nst-eval --json -m m.h5 fit.h5
+is "... which stays" "$(grep -v 'fitted\|    "\|  }' fitted.json | tr -d ,)" "$(tr -d , < "$stdout")"
+t=$(number temperature fitted.json)
+ok "... lies within the interval" awk -v t="$t" 'BEGIN { exit !(t > .21 && t < 4.99) }'
+sed -n '/"fitted"/,$p' fitted.json > fitted
+quiet "at that temperature" nst-eval --json --temperature="$t" -m m.h5 fit.h5
+is "... the log loss is what was said" "$(number nll "$stdout" | cut -c 1-9)" "$(number nll fitted | cut -c 1-9)"
+is "... and the calibration error" "$(number ece "$stdout" | cut -c 1-9)" "$(number ece fitted | cut -c 1-9)"
+is "... no class has changed" "$(number top1 "$stdout")" "$(number top1 fitted.json)"
+for near in 0.98 1.02; do
+	other=$(awk -v t="$t" -v by=$near 'BEGIN { print t * by }')
+	run nst-eval --json --temperature="$other" -m m.h5 fit.h5
+	ok "... $near of it is worse" awk -v a="$(number nll "$stdout")" -v b="$(number nll fitted)" \
+		'BEGIN { exit !(a > b) }'
+done
+for j in 1 3; do
+	quiet "-j $j" nst-eval --json -j $j --fit-temperature -m m.h5 -m n.h5 fit.h5
+	cp "$stdout" fit$j
+done
+same "... of two models, in any number of threads" fit1 fit3
+ok "... is another one" [ "$(number temperature fit1)" != "$t" ]
+quiet "for people" nst-eval --fit-temperature -m m.h5 --report=report.h5 fit.h5
+like "... in the table" "$(grep ^temperature "$stdout")" "temperature  *$(printf %.4f "$t")"
+ok "... and in the report" nst-pack --verify report.h5
+h5dump -d metric/name report.h5 > dump
+contains "... by name" dump fitted_temperature
+sed 's/^row r7 .*/row r7 -1/' <(craft dump fit.h5 | grep '^class\|^row') | craft make gap.h5
+quiet "without unlabeled rows" nst-eval --json --skip-unlabeled --fit-temperature -m m.h5 gap.h5
+contains "... fits the others" "$stdout" '"rows": 89'
+fails 2 "nst-eval: --fit-temperature finds the temperature*" \
+	nst-eval --fit-temperature --temperature=2 -m m.h5 fit.h5
+fails 2 "nst-eval: --fit-temperature is for models*" nst-eval --fit-temperature p.h5
+
 done_testing

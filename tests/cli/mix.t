@@ -87,6 +87,49 @@ printf 'class cat dog owl\nrow a 0\n' | craft make la.h5
 ok "a key on both sides" nst-mix --labeled=la.h5 -o m.h5 p.h5
 contains "... is allowed, with a warning" "$stderr" "warning: 1 key is both labeled and pseudo-labeled"
 
+# ---- soft, hard, hard and smoothed: what the student makes of them
+{
+	echo class cat dog owl
+	for i in $(seq 1 16); do echo "row l$i $((i % 3))"; done
+} | craft make labeled.h5
+# says TOP REST: 32 rows with these probabilities of the class and of each of the two others.
+says() {
+	echo class cat dog owl
+	echo "form full f32"
+	for i in $(seq 1 32); do
+		echo "row p$i -1 $((i % 3)) $1 $(for c in 0 1 2; do [ $c = $((i % 3)) ] && echo "$1" || echo "$2"; done | paste -s -d ' ')"
+	done
+}
+says 0.6 0.2 | craft make teacher.h5
+says 0.9333333 0.03333333 | craft make smoothed.h5
+# learn NAME PREDICTION MIX-OPTION... -- TRAIN-OPTION...: the losses of the pseudo-labeled rows, by
+# epoch, to six digits.
+learn() {
+	local name=$1 from=$2 mix=()
+	shift 2
+	while [ "$1" != -- ]; do mix+=("$1"); shift; done
+	shift
+	nst-mix -q --labeled=labeled.h5 --ratio=2 "${mix[@]}" -o mixed.h5 "$from" &&
+		nst-train -q --arch=wrn-10-1 --size=8 --epochs=2 --batch=8 --crop=plain --no-flip \
+			--log="$name.tsv" -o "$name-student.h5" "$@" mixed.h5 &&
+		awk -F '\t' 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "pseudo_loss") at = i }
+			NR > 1 { printf "%.6f\n", $at }' "$name.tsv" > "$name"
+}
+ok "soft" learn soft teacher.h5 --soft --
+ok "hard and smoothed" learn hard-smooth teacher.h5 --hard --
+ok "hard" learn hard teacher.h5 --hard -- --no-smooth-pseudo
+is "... are three trainings" "$(cat soft hard-smooth hard | sort -u | wc -l)" 6
+is "... of two epochs" "$(cat soft hard-smooth hard | wc -l)" 6
+ok "soft labels that are what smoothing makes" learn twin smoothed.h5 --soft --
+is "... are hard and smoothed ones" "$(paste hard-smooth twin | awk '($1 - $2) ^ 2 > 1e-8')" ""
+ok "... and not smoothed once more" learn twin2 smoothed.h5 --soft -- --no-smooth-pseudo
+same "... with or without the option" twin.tsv twin2.tsv
+ok "less smoothing" learn less teacher.h5 --hard -- --label-smoothing=0.02
+ok "... is another training" [ "$(cat less)" != "$(cat hard-smooth)" ]
+says 0.98 0.01 | craft make sure.h5
+ok "hard labels of a surer teacher" learn sure sure.h5 --hard -- --no-smooth-pseudo
+same "... are the same labels" sure.tsv hard.tsv
+
 # ---- refused
 printf 'class cat dog owl\nrow u -1\n' | craft make u.h5
 fails 1 "nst-mix: 'u.h5': 'u' has no label" nst-mix --labeled=l.h5 --labeled=u.h5 -o no.h5 p.h5

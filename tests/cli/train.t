@@ -48,6 +48,35 @@ else
 	skip "no h5dump" "settings"
 fi
 
+# How test images are cropped and resized: the model says it, and other tools do it.
+same_but() {
+	local what=$1
+	shift
+	ok "$what" train -q --size=24 --ema=0 --val=t.h5 --log=other.tsv --epochs=2 "$@" -o other.h5 l.h5
+	run cmp other.tsv usual.tsv
+	is "$what: validates on other pixels" $status 1
+	ok "$what: can be evaluated" nst-eval -m other.h5 --json t.h5
+	grep nll "$stdout" > other.nll
+	run cmp other.nll usual.nll
+	is "$what: evaluates on other pixels" $status 1
+}
+ok "the usual way" \
+	train -q --size=24 --ema=0 --val=t.h5 --log=usual.tsv --epochs=2 -o usual.h5 l.h5
+ok "its evaluation" nst-eval -m usual.h5 --json t.h5
+grep nll "$stdout" > usual.nll
+same_but "--crop-padding" --crop-padding=6
+same_but "--crop-fraction" --crop-fraction=0.6
+same_but "--interpolation" --interpolation=box
+quiet "--crop-fraction in the plan" \
+	train --dry-run --crop-fraction=0.875 --interpolation=bilinear l.h5
+contains "as it was given" "$stdout" "crop-fraction=0.875"
+contains "with the filter" "$stdout" "interpolation=bilinear"
+quiet "--crop-padding in the plan" train --dry-run --crop-padding=5 l.h5
+contains "is what was given" "$stdout" "crop-padding=5"
+fails 1 "nst-train: --crop-padding and --crop-fraction are two ways of cropping test images: *" \
+	train --crop-padding=32 --crop-fraction=0.875 -o no.h5 l.h5
+fails 2 "nst-train: option '--crop-fraction' must be *" train --crop-fraction=1.5 -o no.h5 l.h5
+
 # Plans and lists.
 quiet "--list-archs" nst-train --list-archs
 for arch in efficientnet-b0 efficientnet-b0-32 resnet20 resnet56 wrn-28-2; do

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Decoding, resizing and the operations of RandAugment against Pillow, through image_tool.c.
+"""Decoding, resizing and the operations of RandAugment against Pillow and torchvision, through
+image_tool.c.
 
 Equality is exact unless a bound stands beside a test.  Where Pillow and TensorFlow differ, Pillow
 is compared with the flavour named after it and TensorFlow's formulas are written out here."""
@@ -17,6 +18,13 @@ try:
 except ImportError as e:
     print(f"1..0 # SKIP {e.name} is not installed")
     sys.exit(0)
+
+try:
+    import torch
+    import torchvision
+    torch.manual_seed(1)
+except ImportError:
+    torchvision = None
 
 ImageFile.MAXBLOCK = 1 << 22  # progressive JPEGs of noise outgrow the default buffer
 
@@ -116,6 +124,70 @@ def test_resize():
             pairs.append((f"{what} {box} to {ow}x{oh}", got,
                           Image.fromarray(a).resize((ow, oh), pil, box=box)))
         agree(pairs, f"resize {name}")
+
+
+CENTRAL, SHORTEST = 0, 1
+
+
+def test_evaluation():
+    """The evaluation path: crop padding against Pillow, crop fraction against torchvision."""
+    for number, (name, pil) in enumerate(FILTERS):
+        pairs = []
+        for what, a in PICTURES:
+            h, w, _ = a.shape
+            for size in (20, 32, 45):
+                side = int(size / (size + 32) * min(h, w) + 1e-6)
+                x, y = (w - side + 1) // 2, (h - side + 1) // 2
+                pairs.append(((what, size),
+                              ask("preprocess", a.tobytes(), h, w, size, CENTRAL,
+                                  size / (size + 32), number),
+                              Image.fromarray(a).resize((size, size), pil,
+                                                        box=(x, y, x + side, y + side))))
+        agree(pairs, f"crop padding, {name}")
+    if not torchvision:
+        ok(True, "crop fraction # SKIP torchvision is not installed")
+        return
+    modes = torchvision.transforms.InterpolationMode
+    for name, mode in (("bilinear", modes.BILINEAR), ("bicubic", modes.BICUBIC),
+                       ("lanczos", modes.LANCZOS)):
+        number = [n for n, _ in FILTERS].index(name)
+        pairs = []
+        for what, a in PICTURES:
+            for size in (16, 24, 31, 45):
+                for fraction in (.5, .875, .904, .922, .96, 1):
+                    steps = torchvision.transforms.Compose([
+                        torchvision.transforms.Resize(math.floor(size / fraction), mode),
+                        torchvision.transforms.CenterCrop(size)])
+                    pairs.append(((what, size, fraction),
+                                  ask("preprocess", a.tobytes(), *a.shape[:2], size, SHORTEST,
+                                      fraction, number), steps(Image.fromarray(a))))
+        agree(pairs, f"crop fraction, {name}")
+
+
+def test_random_resized_crop():
+    """A crop is resized as Pillow does it with a box, so pixels beyond the crop take part.
+    torchvision cuts first: the lines along the edges differ, the others by at most one level."""
+    if not torchvision:
+        ok(True, "random resized crops # SKIP torchvision is not installed")
+        return
+    random.seed(2)
+    modes = torchvision.transforms.InterpolationMode
+    for name, mode, reach in (("bilinear", modes.BILINEAR, 1), ("bicubic", modes.BICUBIC, 2)):
+        number = [n for n, _ in FILTERS].index(name)
+        pairs = []
+        for _ in range(200):
+            what, a = random.choice(PICTURES)
+            size = 16
+            top, left, h, w = torchvision.transforms.RandomResizedCrop.get_params(
+                Image.fromarray(a), (.08, 1), (3 / 4, 4 / 3))
+            got = ask("resize", a.tobytes(), *a.shape[:2], left, top, left + w, top + h, number,
+                      size, size)
+            want = np.asarray(torchvision.transforms.functional.resized_crop(
+                Image.fromarray(a), top, left, h, w, (size, size), mode))
+            edge = math.ceil(reach * max(1, size / min(h, w)))
+            pairs.append(((what, top, left, h, w), got[edge:size - edge, edge:size - edge],
+                          want[edge:size - edge, edge:size - edge]))
+        agree(pairs, f"random resized crops, {name}, without the edge", 1)
 
 
 def test_pointwise():
@@ -231,6 +303,133 @@ def test_geometry():
     ok(wrong <= total / 2000, f"rotate as TensorFlow (all but {wrong} of {total} pixels)")
 
 
+def test_filtered_geometry():
+    """What timm's operations do: Pillow's transform and rotate with a filter and a fill colour."""
+    fill = (124, 116, 104)
+    random.seed(3)
+    for number, (name, pil) in enumerate(FILTERS[1:3]):
+        pairs = []
+        for n, a in PICTURES:
+            for degrees in (-30, -27.3, -.01, 0, 1, 12.5, 45, 81, 90, 180, 270, 359.5, -90, 720,
+                            *(random.uniform(-90, 90) for _ in range(30))):
+                pairs.append(((n, degrees), op("turn", a, PIL, number, *fill, degrees),
+                              Image.fromarray(a).rotate(degrees, pil, fillcolor=fill)))
+        agree(pairs, f"rotate, {name}, as Pillow")
+        for which in ("shear-x", "shear-y", "translate-x", "translate-y"):
+            pairs = []
+            for n, a in PICTURES:
+                im, side = Image.fromarray(a), a.shape[1 if which[-1] == "x" else 0]
+                for v in (0, .3, -.3, .27, -.1, .45, 1e-3,
+                          *(random.uniform(-1, 1) for _ in range(20))):
+                    m = {"shear-x": (1, v, 0, 0, 1, 0), "shear-y": (1, 0, 0, v, 1, 0),
+                         "translate-x": (1, 0, v * side, 0, 1, 0),
+                         "translate-y": (1, 0, 0, 0, 1, v * side)}[which]
+                    pairs.append(((n, v), op("transform", a, PIL, number, *fill, *m),
+                                  im.transform(im.size, Image.AFFINE, m, pil, fillcolor=fill)))
+            agree(pairs, f"{which}, {name}, as Pillow")
+
+
+OPS = ["autocontrast", "equalize", "invert", "rotate", "posterize", "solarize", "color", "contrast",
+       "brightness", "sharpness", "shear-x", "shear-y", "translate-x", "translate-y", "cutout",
+       "solarize-add", "identity"]
+FORMS = {"mono": 1, "timm": 2, "timm inc1": 3, "fixmatch": 4}
+
+
+def posterize(im, bits):
+    return im if bits >= 8 else im.point(lambda v: 0) if bits <= 0 else ImageOps.posterize(im, bits)
+
+
+def solarize_add(im, add):
+    return im.point([min(255, v + add) if v < 128 else v for v in range(256)] * 3)
+
+
+def level_arguments(form, name, m, side):
+    """What an operation of magnitude m may get, signs included: the formulas of the sources."""
+    level = m / 10
+    both = form in ("mono", "timm inc1")
+    if name == "rotate":
+        v = min(30 * level, 90) if form == "mono" else level * 30
+    elif name.startswith("shear"):
+        v = min(.3 * level, .9) if form == "mono" else level * .3
+    elif name.startswith("translate"):
+        v = {"mono": min(level * 100, .45 * side), "fixmatch": .3 * level * side}.get(
+            form, level * .45 * side)
+    elif name == "posterize":
+        return [{"mono": max(8 - int(4 * level), 2), "timm": int(level * 4),
+                 "timm inc1": 4 - int(level * 4), "fixmatch": 4 + min(int(5 * level), 4)}[form]]
+    elif name == "solarize":
+        return [{"mono": max(256 - int(256 * level), 0), "timm": min(256, int(level * 256)),
+                 "timm inc1": 256 - min(256, int(level * 256)),
+                 "fixmatch": int(256 * level)}[form]]
+    elif name == "solarize-add":
+        return [min(128, int(level * 110))]
+    elif name in ("color", "contrast", "brightness", "sharpness"):
+        if both:
+            return [max(.1, 1 + s * level * .9) for s in (-1, 1)]
+        return [.05 + .9 * level if form == "fixmatch" else level * 1.8 + .1]
+    else:
+        return [None]
+    return [v, -v]
+
+
+def pillow_op(name, im, v, pil):
+    enhancers = {"color": ImageEnhance.Color, "contrast": ImageEnhance.Contrast,
+                 "brightness": ImageEnhance.Brightness, "sharpness": ImageEnhance.Sharpness}
+    matrices = {"shear-x": (1, v, 0, 0, 1, 0), "shear-y": (1, 0, 0, v, 1, 0),
+                "translate-x": (1, 0, v, 0, 1, 0), "translate-y": (1, 0, 0, 0, 1, v)}
+    if name in enhancers:
+        return enhancers[name](im).enhance(v)
+    if name in matrices:
+        return im.transform(im.size, Image.AFFINE, matrices[name], pil, fillcolor=FILL)
+    return {"autocontrast": lambda: ImageOps.autocontrast(im),
+            "equalize": lambda: ImageOps.equalize(im), "invert": lambda: ImageOps.invert(im),
+            "identity": lambda: im, "rotate": lambda: im.rotate(v, pil, fillcolor=FILL),
+            "posterize": lambda: posterize(im, v), "solarize": lambda: ImageOps.solarize(im, v),
+            "solarize-add": lambda: solarize_add(im, v)}[name]()
+
+
+def test_forms():
+    """Every operation with the arguments that a form gives it: each draw is one that Pillow makes
+    with either sign and filter, and all of them come up.  Autocontrast within a level."""
+    small = [p for p in PICTURES if p[0] != "large"]
+    for form, number in FORMS.items():
+        filters = (Image.BILINEAR, Image.BICUBIC) if "timm" in form else (Image.NEAREST,)
+        for name in OPS:
+            if name == "cutout" or form == "fixmatch" and name in ("invert", "solarize-add"):
+                continue
+            why, seen, possible = "", set(), set()
+            for (what, a), m in ((p, m) for p in small for m in (0, 2.5, 9, 10)):
+                im, side = Image.fromarray(a), a.shape[1 if name == "translate-x" else 0]
+                cases = {(i, j): np.asarray(pillow_op(name, im, v, pil)) for j, pil in
+                         enumerate(filters) for i, v in
+                         enumerate(level_arguments(form, name, m, side))}
+                possible |= set(cases)
+                for sample in range(8):
+                    got = ask("apply", a.tobytes(), *a.shape[:2], number, OPS.index(name), m,
+                              sample)
+                    found = [case for case, want in cases.items()
+                             if isinstance(distance(got, want), int)
+                             and distance(got, want) <= (name == "autocontrast")]
+                    seen |= set(found)
+                    if not found:
+                        why = f"{what}, magnitude {m}"
+            ok(not why and seen == possible, f"{name} in the form of {form}", why or f"only {seen}")
+
+
+def test_autoaugment():
+    if not torchvision:
+        ok(True, "the table of AutoAugment # SKIP torchvision is not installed")
+        return
+    auto = torchvision.transforms.AutoAugment()
+    table = ask("policy", b"", 3)
+    names = {"AutoContrast": "autocontrast", "ShearX": "shear-x"}
+    pairs = [[(names.get(name, name.lower()), round(10 * p), m) for name, p, m in pair]
+             for pair in auto._get_policies(torchvision.transforms.AutoAugmentPolicy.IMAGENET)]
+    same = all(OPS[step[0]] == name and step[1] == p and m in (None, step[2])
+               for line, pair in zip(table, pairs) for step, (name, p, m) in zip(line, pair))
+    ok(same and len(pairs) == len(table), "AutoAugment's table is torchvision's")
+
+
 def test_cutout():
     pairs = []
     for n, a in PICTURES:
@@ -316,8 +515,9 @@ def test_photographs():
     agree(pairs, f"{len(pairs)} photographs")
 
 
-for test in (test_resize, test_pointwise, test_enhance, test_enhance_tf, test_geometry, test_cutout,
-             test_jpeg, test_formats, test_photographs):
+for test in (test_resize, test_evaluation, test_random_resized_crop, test_pointwise, test_enhance,
+             test_enhance_tf, test_geometry, test_filtered_geometry, test_forms, test_autoaugment,
+             test_cutout, test_jpeg, test_formats, test_photographs):
     test()
 tool.stdin.close()
 ok(tool.wait() == 0, "image_tool ended well")

@@ -6,17 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/augment/autoaugment.h"
 #include "libcore/augment/corrupt.h"
 #include "libcore/augment/ops.h"
 #include "libcore/image/exif.h"
 #include "libcore/image/jpeg.h"
 #include "libcore/image/pixbuf.h"
+#include "libcore/image/preprocess.h"
 #include "libcore/pixel/pixels.h"
 #include "libcore/pixel/resize.h"
 #include "libcore/util/err.h"
 #include "libcore/util/mem.h"
 
-#define MAX_ARGS 12
+#define MAX_ARGS 16
 
 struct request {
 	char name[32];
@@ -27,6 +29,7 @@ struct request {
 
 static struct nst_jpeg *jpeg;
 static struct nst_resizer resizer;
+static struct nst_preprocessor preprocessor;
 static struct nst_pixels tmp;
 static struct nst_buf scratch;
 
@@ -41,6 +44,22 @@ static int do_resize(const struct request *r, struct nst_pixels *out, struct nst
 		return rc;
 	return nst_resize(&resizer, r->data, (size_t)a[0], (size_t)a[1], &box,
 			  (enum nst_filter)a[6], out->data, out->h, out->w, err);
+}
+
+/* Arguments: height, width, new size, cropping, crop, filter. */
+static int do_preprocess(const struct request *r, struct nst_pixels *out, struct nst_err *err)
+{
+	const double *a = r->arg;
+	struct nst_pixels in = {.data = r->data, .h = (size_t)a[0], .w = (size_t)a[1]};
+	struct nst_preprocess p;
+	int rc;
+
+	nst_preprocess_init(&p, (size_t)a[2]);
+	p.cropping = (enum nst_cropping)a[3];
+	p.crop = a[4];
+	p.filter = (enum nst_filter)a[5];
+	rc = nst_pixels_shape(out, p.size, p.size, err);
+	return rc < 0 ? rc : nst_preprocess_pixels(&p, &preprocessor, &in, out->data, err);
 }
 
 /* Argument: reduction. */
@@ -85,6 +104,8 @@ static int do_op(const struct request *r, struct nst_pixels *out, struct nst_err
 	size_t h = (size_t)r->arg[0], w = (size_t)r->arg[1];
 	enum nst_ops_flavour fl = (enum nst_ops_flavour)r->arg[2];
 	double v = r->arg[3];
+	const uint8_t fill[3] = {(uint8_t)(int)r->arg[4], (uint8_t)(int)r->arg[5],
+				 (uint8_t)(int)r->arg[6]};
 	int rc = nst_pixels_copy(out, r->data, h, w, err);
 	uint8_t *p = out->data;
 
@@ -122,6 +143,10 @@ static int do_op(const struct request *r, struct nst_pixels *out, struct nst_err
 		nst_op_translate_x(p, h, w, v, fl, tmp.data);
 	else if (!strcmp(r->name, "translate_y"))
 		nst_op_translate_y(p, h, w, v, fl, tmp.data);
+	else if (!strcmp(r->name, "transform"))
+		nst_op_transform(p, h, w, r->arg + 7, (enum nst_ops_filter)v, fill, tmp.data);
+	else if (!strcmp(r->name, "turn"))
+		nst_op_turn(p, h, w, r->arg[7], (enum nst_ops_filter)v, fill, tmp.data);
 	else if (!strcmp(r->name, "cutout"))
 		nst_op_cutout(p, h, w, (size_t)v, (size_t)r->arg[4], (size_t)r->arg[5]);
 	else
@@ -129,10 +154,48 @@ static int do_op(const struct request *r, struct nst_pixels *out, struct nst_err
 	return 0;
 }
 
+/* RandAugment's own arguments.  Arguments: height, width, form, operation, magnitude, sample. */
+static int do_apply(const struct request *r, struct nst_pixels *out, struct nst_err *err)
+{
+	size_t h = (size_t)r->arg[0], w = (size_t)r->arg[1];
+	struct nst_randaugment ra;
+	struct nst_rng rng;
+	int rc = nst_pixels_copy(out, r->data, h, w, err);
+
+	if (rc == 0)
+		rc = nst_pixels_shape(&tmp, h, w, err);
+	if (rc < 0)
+		return rc;
+	nst_randaugment_init(&ra, 224);
+	ra.form = (enum nst_ra_form)r->arg[2];
+	nst_rng_init(&rng, 1, NST_RNG_TEST, 0, (uint64_t)r->arg[5]);
+	nst_ra_apply(&ra, (enum nst_ra_op)r->arg[3], r->arg[4], &rng, out->data, h, w, tmp.data);
+	return 0;
+}
+
+/* Argument: policy.  The table as a picture: a line a pair, a pixel a step (operation, ten times
+ * the probability, magnitude). */
+static int do_policy(const struct request *r, struct nst_pixels *out, struct nst_err *err)
+{
+	int rc = nst_pixels_shape(out, NST_AA_PAIRS, 2, err);
+
+	for (size_t i = 0; rc == 0 && i < 2 * NST_AA_PAIRS; i++) {
+		const struct nst_aa_step *s =
+			nst_aa_pair((enum nst_aa_policy)r->arg[0], i / 2) + i % 2;
+
+		out->data[3 * i] = (uint8_t)s->op;
+		out->data[3 * i + 1] = (uint8_t)(10 * s->p + 0.5);
+		out->data[3 * i + 2] = (uint8_t)s->m;
+	}
+	return rc;
+}
+
 static int serve(const struct request *r, struct nst_pixels *out, struct nst_err *err)
 {
 	if (!strcmp(r->name, "resize"))
 		return do_resize(r, out, err);
+	if (!strcmp(r->name, "preprocess"))
+		return do_preprocess(r, out, err);
 	if (!strcmp(r->name, "jpeg"))
 		return do_jpeg(r, out, err);
 	if (!strcmp(r->name, "upright"))
@@ -141,6 +204,10 @@ static int serve(const struct request *r, struct nst_pixels *out, struct nst_err
 		return do_pixbuf(r, out, err);
 	if (!strcmp(r->name, "corrupt"))
 		return do_corrupt(r, out, err);
+	if (!strcmp(r->name, "apply"))
+		return do_apply(r, out, err);
+	if (!strcmp(r->name, "policy"))
+		return do_policy(r, out, err);
 	return do_op(r, out, err);
 }
 
@@ -184,6 +251,7 @@ int main(void)
 	nst_pixels_release(&out);
 	nst_pixels_release(&tmp);
 	nst_resizer_release(&resizer);
+	nst_preprocessor_release(&preprocessor);
 	nst_buf_release(&scratch);
 	nst_jpeg_free(jpeg);
 	return 0;

@@ -199,7 +199,9 @@ static struct nst_sampler *sampler(const struct nst_dataset *ds, size_t batch, d
 {
 	struct nst_sampler *s = NULL;
 
-	OK(nst_sampler_new(&s, ds, batch, ratio, seed, &err));
+	const struct nst_sampler_options o = {batch, ratio, 1, 0, seed};
+
+	OK(nst_sampler_new(&s, ds, &o, &err));
 	return s;
 }
 
@@ -312,6 +314,71 @@ static void sampler_epochs(void **state)
 		differs += a[i].row != b[i].row;
 	assert_true(differs > 3);
 	nst_sampler_free(s);
+	nst_dataset_free(ds);
+}
+
+/* Rows of both kinds apart; a labeled row counts with the chance asked for, and epochs last longer. */
+static void sampler_apart_and_sampled(void **state)
+{
+	struct nst_sampler_options o = {8, 2, 1, 1, 3};
+	struct nst_dataset *ds;
+	struct nst_sampler *s;
+	struct nst_draw apart[24], mixed[24];
+	size_t counts = 0, again = 0;
+
+	(void)state;
+	write_mix("m.h5", 100, HARD, 1);
+	ds = open_file("m.h5");
+	OK(nst_sampler_new(&s, ds, &o, &err));
+	nst_sampler_draw(s, 5, apart);
+	for (size_t i = 0; i < 24; i++)
+		assert_int_equal(apart[i].role, i < 8 ? NST_ROLE_LABELED : NST_ROLE_PSEUDO);
+	assert_true(nst_sampler_counts(s, 0, 1));
+	nst_sampler_free(s);
+	s = sampler(ds, 8, 2, 3);
+	nst_sampler_draw(s, 5, mixed);
+	for (size_t i = 0, at[2] = {0, 8}; i < 24; i++) /* the same rows in the same order */
+		assert_memory_equal(&mixed[i], &apart[at[mixed[i].role]++], sizeof(mixed[i]));
+	nst_sampler_free(s);
+
+	o.label_prob = 0.25;
+	OK(nst_sampler_new(&s, ds, &o, &err));
+	assert_int_equal(nst_sampler_share(s, NST_ROLE_LABELED), 8);
+	assert_int_equal(nst_sampler_share(s, NST_ROLE_PSEUDO), 4);
+	assert_true(nst_sampler_epochs(s, 34) == 2);
+	assert_int_equal(nst_sampler_steps(s, 2), 34);
+	for (uint64_t hash = 0; hash < 10000; hash++) {
+		counts += (size_t)nst_sampler_counts(s, 3, hash);
+		again += (size_t)(nst_sampler_counts(s, 3, hash) && nst_sampler_counts(s, 4, hash));
+	}
+	assert_true(counts > 2300 && counts < 2700); /* and each pass draws anew */
+	assert_true(again > 500 && again < 750);
+	nst_sampler_free(s);
+	nst_dataset_free(ds);
+
+	/* Without labeled rows there is nothing to sample. */
+	write_pictures("l.h5", 0, 30, abc, 3);
+	ds = open_file("l.h5");
+	OK(nst_sampler_new(&s, ds, &o, &err));
+	assert_int_equal(nst_sampler_batch(s), 8);
+	nst_sampler_free(s);
+	nst_dataset_free(ds);
+}
+
+/* Unlabeled rows become pseudo-labeled ones only where that was asked for. */
+static void unlabeled_become_pseudo(void **state)
+{
+	struct nst_dataset *ds;
+	struct nst_datum d;
+
+	(void)state;
+	write_pictures("u.h5", 0, 6, NULL, 0);
+	ds = open_file("u.h5");
+	nst_dataset_get(ds, 2, &d);
+	assert_int_equal(d.role, NST_ROLE_LABELED);
+	nst_dataset_use_unlabeled(ds);
+	nst_dataset_get(ds, 2, &d);
+	assert_true(d.role == NST_ROLE_PSEUDO && d.label == -1);
 	nst_dataset_free(ds);
 }
 
@@ -514,8 +581,10 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
 		TEST(shards_in_order), TEST(classes_by_name), TEST(given_classes),
 		TEST(unlabeled_rows), TEST(mixes), TEST(refusals), TEST(sampler_sequences),
-		TEST(sampler_share), TEST(sampler_epochs), TEST(settings_defaults),
-		TEST(settings_overrides), TEST(settings_refusals), TEST(arch_files), TEST(numbers),
+		TEST(sampler_share), TEST(sampler_epochs), TEST(sampler_apart_and_sampled),
+		TEST(unlabeled_become_pseudo), TEST(settings_defaults),
+		TEST(settings_overrides), TEST(settings_refusals), TEST(arch_files),
+		TEST(numbers),
 	};
 
 	return cmocka_run_group_tests_name("data", tests, NULL, NULL);

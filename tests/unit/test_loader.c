@@ -39,7 +39,7 @@ static void evaluation(void **state)
 	(void)state;
 	write_pictures("a.h5", 0, 6, abc, 3);
 	ds = open_file("a.h5");
-	range = (struct nst_load_range){loader(ds, 0, 0), 2};
+	range = (struct nst_load_range){.loader = loader(ds, 0, 0), .first = 2};
 	for (int i = 0; i < 6; i++) {
 		OK(nst_load_eval(range.loader, (uint64_t)i, (unsigned)i % 4, got, &err));
 		draw(i, pixels);
@@ -68,6 +68,7 @@ static void by_hand(const struct nst_loader_options *o, int i, uint64_t hash, ui
 	nst_augment_draw(&o->augment, &rng, SIDE, SIDE, &v);
 	OK(nst_augment_apply(&o->augment, &rng, &v, &work, &pixels, view, &err));
 	nst_preprocess_normalise(&o->preprocess, view, SIDE * SIDE, out);
+	nst_erase(&o->augment.erasing, &rng, out, SIDE, SIDE);
 	nst_pixels_release(&pixels);
 	nst_augmenter_release(&work);
 }
@@ -103,6 +104,49 @@ static void training(void **state)
 	assert_true(differs > 50);
 	nst_loader_free(plain);
 	nst_loader_free(cached);
+	nst_dataset_free(ds);
+}
+
+/* What each word of --pseudo-noise leaves to pseudo-labeled rows; labeled ones keep everything. */
+static void pseudo_rows_get_less(void **state)
+{
+	struct nst_dataset *ds;
+
+	(void)state;
+	write_mix("m.h5", 20, HARD, 1);
+	ds = open_file("m.h5");
+	for (int pseudo = NST_PSEUDO_FULL; pseudo <= NST_PSEUDO_NONE; pseudo++)
+		for (uint64_t cache = 0; cache <= 1 << 20; cache += 1 << 20) {
+			struct nst_loader_options o = options(1, cache), weak;
+			struct nst_loader *l = NULL;
+
+			o.augment.cutout = 2;
+			o.augment.erasing.p = 1;
+			o.pseudo = (enum nst_pseudo_noise)pseudo;
+			weak = o;
+			weak.augment.ra.n = 0;
+			weak.augment.cutout = 0;
+			weak.augment.erasing.p = 0;
+			OK(nst_loader_new(&l, ds, &o, &err));
+			for (int i = 0; i < 20; i++) {
+				float want[FLOATS], got[FLOATS];
+				uint8_t raw[FLOATS];
+				struct nst_datum d;
+
+				nst_dataset_get(ds, (uint64_t)i, &d);
+				draw(i, raw);
+				if (d.role == NST_ROLE_LABELED || pseudo == NST_PSEUDO_FULL)
+					by_hand(&o, i, d.hash, 2, want);
+				else if (pseudo == NST_PSEUDO_NO_RANDAUGMENT)
+					by_hand(&weak, i, d.hash, 2, want);
+				else
+					nst_preprocess_normalise(&o.preprocess, raw, SIDE * SIDE,
+								 want);
+				OK(nst_load_train(l, (uint64_t)i, 2, 0, got, &err));
+				assert_memory_equal(got, want, sizeof(want));
+			}
+			nst_loader_free(l);
+		}
 	nst_dataset_free(ds);
 }
 
@@ -187,7 +231,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
-		TEST(evaluation), TEST(training), TEST(cache_race), TEST(broken_image),
+		TEST(evaluation), TEST(training), TEST(pseudo_rows_get_less), TEST(cache_race),
+		TEST(broken_image),
 	};
 
 	return cmocka_run_group_tests_name("loader", tests, NULL, NULL);

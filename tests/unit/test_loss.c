@@ -142,7 +142,8 @@ static void weights_are(enum nst_loss_form form, size_t labeled, size_t pseudo, 
 {
 	double got_l, got_u;
 
-	nst_loss_weights(form, labeled, pseudo, factor, &got_l, &got_u);
+	nst_loss_weights(form, labeled, pseudo, factor, &(struct nst_loss_means){ 0, 0 }, &got_l,
+			 &got_u);
 	close_to(got_l, l);
 	close_to(got_u, u);
 }
@@ -161,6 +162,32 @@ static void test_loss_forms(void **state)
 	}
 }
 
+/* Two running means in plain form, and what they make of the weights. */
+static void test_normalized_loss(void **state)
+{
+	struct nst_loss_means m = { 0, 0 };
+	double labeled = 0, pseudo = 0, l, u;
+
+	(void)state;
+	nst_loss_weights(NST_LOSS_NORMALIZED, 4, 8, 3, &m, &l, &u);
+	close_to(l, 1.0 / (4 * 4));
+	close_to(u, 3.0 / (4 * 8)); /* nothing known yet: the quotient is 1 */
+	for (int step = 1; step <= 5; step++) {
+		nst_loss_means_add(&m, 2.0 / step, 0.5 * step);
+		labeled = 0.9997 * labeled + 0.0003 * 2.0 / step;
+		pseudo = 0.9997 * pseudo + 0.0003 * 0.5 * step;
+	}
+	close_to(m.labeled, labeled);
+	close_to(m.pseudo, pseudo);
+	nst_loss_weights(NST_LOSS_NORMALIZED, 4, 8, 3, &m, &l, &u);
+	close_to(l, 1.0 / (4 * 4));
+	close_to(u, 3 * (labeled / pseudo) / (4 * 8));
+	nst_loss_weights(NST_LOSS_NORMALIZED, 4, 0, 3, &m, &l, &u);
+	close_to(l, 1.0 / 4);
+	nst_loss_weights(NST_LOSS_NORMALIZED, 0, 8, 3, &m, &l, &u);
+	close_to(u, 1.0 / 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_cross_entropy_gradient_by_differences),
 		cmocka_unit_test(test_a_loss_that_is_no_number_shows),
 		cmocka_unit_test(test_loss_forms),
+		cmocka_unit_test(test_normalized_loss),
 	};
 
 	return cmocka_run_group_tests_name("loss", tests, NULL, NULL);

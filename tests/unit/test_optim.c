@@ -10,9 +10,17 @@ struct scalar {
 	double w, first, second;
 };
 
-static void scalar_update(const struct nst_optim *o, double lr, double decay, double g,
+static void scalar_update(const struct nst_optim *o, double lr, double decay, double t, double g,
 			  struct scalar *s)
 {
+	if (o->kind == NST_OPTIM_ADAMW) {
+		s->second = o->momentum * s->second + (1 - o->momentum) * g;
+		s->first = o->rho * s->first + (1 - o->rho) * g * g;
+		s->w -= lr * (s->second / (1 - pow(o->momentum, t)) /
+				      (sqrt(s->first / (1 - pow(o->rho, t))) + o->eps) +
+			      decay * s->w);
+		return;
+	}
 	g += decay * s->w;
 	if (o->kind == NST_OPTIM_SGD) {
 		s->first = o->momentum * s->first + g;
@@ -28,7 +36,7 @@ static void check(const struct nst_optim *o)
 {
 	struct nst_net *net = tiny_net(0, 3);
 	float *w = random_params(net, 5), *g = floats_new(net->nfloats),
-	      *before = floats_new(net->nfloats);
+	      *given = floats_new(net->nfloats), *before = floats_new(net->nfloats);
 	float *slot[2] = { floats_new(net->nfloats), floats_new(net->nfloats) };
 	struct scalar *twin = calloc(net->nfloats, sizeof(*twin));
 	size_t cut = net->ndecay / 2 + 3; /* ranges need no alignment */
@@ -44,12 +52,12 @@ static void check(const struct nst_optim *o)
 	nst_rng_init(&rng, 6, NST_RNG_TEST, 0, 0);
 	for (int step = 0; step < STEPS; step++) {
 		for (size_t i = 0; i < net->ntrain; i++)
-			g[i] = (float)nst_rng_normal(&rng);
-		nst_optim_update(o, k, net, 0, cut, 0.1, g, slot, w);
-		nst_optim_update(o, k, net, cut, net->ntrain, 0.1, g, slot, w);
+			g[i] = given[i] = (float)nst_rng_normal(&rng);
+		nst_optim_update(o, k, net, 0, cut, 0.1, (uint64_t)step, g, slot, w);
+		nst_optim_update(o, k, net, cut, net->ntrain, 0.1, (uint64_t)step, g, slot, w);
 		for (size_t i = 0; i < net->ntrain; i++)
-			scalar_update(o, 0.1, i < net->ndecay ? o->weight_decay : 0, g[i],
-				      &twin[i]);
+			scalar_update(o, 0.1, i < net->ndecay ? o->weight_decay : 0, step + 1,
+				      given[i], &twin[i]);
 	}
 	for (size_t i = 0; i < net->ntrain; i++)
 		if (!(fabs(w[i] - twin[i].w) <= 1e-5 * (1 + fabs(twin[i].w))))
@@ -60,6 +68,7 @@ static void check(const struct nst_optim *o)
 	free(slot[0]);
 	free(slot[1]);
 	free(before);
+	free(given);
 	free(g);
 	free(w);
 	nst_net_free(net);
@@ -95,16 +104,117 @@ static void test_rmsprop_by_hand(void **state)
 	float ms = 1, mom = 0, w = 3, g = 2, *slot[2] = { &ms, &mom };
 
 	(void)state;
-	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, &g, slot,
+	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, 0, &g, slot,
 			 &w);
 	assert_true(fabsf(ms - 1.3f) < 1e-6f);
 	assert_true(fabs(mom - 0.8767209) < 1e-6);
 	assert_true(fabs(w - 2.1232791) < 1e-6);
-	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, &g, slot,
+	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, 0, &g, slot,
 			 &w);
 	assert_true(fabsf(ms - 1.57f) < 1e-6f);
 	assert_true(fabs(w - (2.1232791 - (0.9 * 0.8767209 + 1 / sqrt(1.571)))) < 1e-6);
 	nst_net_free(net);
+}
+
+static void test_adamw(void **state)
+{
+	struct nst_optim o = { .kind = NST_OPTIM_ADAMW, .momentum = 0.9 };
+
+	(void)state;
+	nst_optim_constants(o.kind, &o.rho, &o.eps);
+	assert_true(o.rho == 0.999 && o.eps == 1e-8);
+	check(&o);
+	o.weight_decay = 0.05;
+	check(&o);
+}
+
+/* The first step of Adam goes by lr * sign(g); the decay of 0.1 takes another lr * 0.1 * w. */
+static void test_adamw_by_hand(void **state)
+{
+	struct nst_net *net = tiny_net(1, 3);
+	struct nst_optim o = { NST_OPTIM_ADAMW, 0.9, 0, 0.999, 1e-8, 0.1 };
+	float v = 0, m = 0, w = 3, g = -2, *slot[2] = { &v, &m };
+
+	(void)state;
+	nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, 1, 0.5, 0, &g, slot,
+			 &w);
+	assert_true(fabsf(m + 0.2f) < 1e-6f && fabsf(v - 0.004f) < 1e-7f);
+	assert_true(fabs(w - (3 + 0.5 - 0.5 * 0.1 * 3)) < 1e-5);
+	nst_net_free(net);
+}
+
+/* A tensor of lamb, all in double: its norms decide how far it goes. */
+static void lamb_twin(const struct nst_optim *o, size_t n, double lr, double t, const float *g,
+		      double *m, double *v, double *w)
+{
+	double *u = calloc(n, sizeof(*u)), weights = 0, direction = 0, trust;
+
+	assert_non_null(u);
+	for (size_t i = 0; i < n; i++) {
+		m[i] = o->momentum * m[i] + (1 - o->momentum) * g[i];
+		v[i] = o->rho * v[i] + (1 - o->rho) * g[i] * g[i];
+		u[i] = m[i] / (1 - pow(o->momentum, t)) /
+			       (sqrt(v[i] / (1 - pow(o->rho, t))) + o->eps) +
+		       o->weight_decay * w[i];
+		weights += w[i] * w[i];
+		direction += u[i] * u[i];
+	}
+	trust = weights > 0 && direction > 0 ? sqrt(weights) / sqrt(direction) : 1;
+	for (size_t i = 0; i < n; i++)
+		w[i] -= lr * trust * u[i];
+	free(u);
+}
+
+static void test_lamb(void **state)
+{
+	enum { N = 40 };
+	struct nst_net *net = tiny_net(0, 3);
+	struct nst_optim o = { .kind = NST_OPTIM_LAMB, .momentum = 0.9, .weight_decay = 0.02 };
+	float w[N], g[N], v[N] = { 0 }, m[N] = { 0 }, *slot[2] = { v, m };
+	double tw[N], tm[N] = { 0 }, tv[N] = { 0 };
+	struct nst_rng rng;
+
+	(void)state;
+	assert_true(nst_optim_by_tensor(o.kind) && !nst_optim_by_tensor(NST_OPTIM_ADAMW));
+	assert_true(net->ndecay >= N);
+	nst_optim_constants(o.kind, &o.rho, &o.eps);
+	for (int zero = 0; zero < 2; zero++) { /* weights of norm 0 go by lr alone */
+		nst_rng_init(&rng, 6, NST_RNG_TEST, 0, 0);
+		for (size_t i = 0; i < N; i++) {
+			tw[i] = w[i] = zero ? 0 : (float)nst_rng_normal(&rng);
+			tm[i] = tv[i] = m[i] = v[i] = 0;
+		}
+		for (int step = 0; step < STEPS; step++) {
+			float given[N];
+
+			for (size_t i = 0; i < N; i++)
+				g[i] = given[i] = (float)nst_rng_normal(&rng);
+			nst_optim_update(&o, nst_kernels_get(&(const char *){ NULL }), net, 0, N,
+					 0.1, (uint64_t)step, g, slot, w);
+			lamb_twin(&o, N, 0.1, step + 1, given, tm, tv, tw);
+			for (size_t i = 0; i < N; i++)
+				assert_true(fabs(w[i] - tw[i]) <= 2e-5 * (1 + fabs(tw[i])));
+		}
+	}
+	nst_net_free(net);
+}
+
+static void test_clip(void **state)
+{
+	float g[20], sum = 0;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		g[i] = (float)(i - 10);
+		sum += g[i] * g[i];
+	}
+	assert_true(fabs(nst_sum_squares(g, 20) - (double)sum) < 1e-6);
+	assert_true(nst_sum_squares(g, 0) == 0);
+	assert_true(nst_clip_factor(5, 16) == 1);
+	assert_true(fabs(nst_clip_factor(2, 16) - 0.5) < 1e-6 && nst_clip_factor(2, 16) < 0.5);
+	nst_clip_value(g, 20, 2.5);
+	for (int i = 0; i < 20; i++)
+		assert_true(g[i] == (float)(i < 8 ? -2.5 : i > 12 ? 2.5 : i - 10));
 }
 
 static void test_what_decays(void **state)
@@ -148,6 +258,10 @@ int main(void)
 		cmocka_unit_test(test_sgd),
 		cmocka_unit_test(test_rmsprop),
 		cmocka_unit_test(test_rmsprop_by_hand),
+		cmocka_unit_test(test_adamw),
+		cmocka_unit_test(test_adamw_by_hand),
+		cmocka_unit_test(test_lamb),
+		cmocka_unit_test(test_clip),
 		cmocka_unit_test(test_what_decays),
 		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_ema_decay),

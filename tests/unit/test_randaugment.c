@@ -501,6 +501,110 @@ static void any_size_and_strength(void **state)
 	}
 }
 
+/* Pillow's transform with a filter, one pixel and channel at a time. */
+static double twin_cubic(const double v[4], double d)
+{
+	double p2 = -v[0] + v[2], p3 = 2 * (v[0] - v[1]) + v[2] - v[3];
+	double p4 = -v[0] + v[1] - v[2] + v[3];
+
+	return v[1] + d * (p2 + d * (p3 + d * p4));
+}
+
+static uint8_t twin_at(const uint8_t *from, long h, long w, long y, long x, size_t c)
+{
+	y = y < 0 ? 0 : y >= h ? h - 1 : y;
+	x = x < 0 ? 0 : x >= w ? w - 1 : x;
+	return from[3 * (y * w + x) + (long)c];
+}
+
+static void twin_transform(const double m[6], enum nst_ops_filter filter, const uint8_t fill[3],
+			   const uint8_t *from, size_t h, size_t w, uint8_t *to)
+{
+	for (size_t i = 0; i < 3 * h * w; i++) {
+		double x = (double)(i / 3 % w) + 0.5, y = (double)(i / 3 / w) + 0.5, v;
+		double sx = m[0] * x + m[1] * y + m[2], sy = m[3] * x + m[4] * y + m[5];
+		long ix = (long)floor(sx - 0.5), iy = (long)floor(sy - 0.5), at = (long)(i % 3);
+		double dx = sx - 0.5 - (double)ix, dy = sy - 0.5 - (double)iy, row[4];
+
+		if (sx < 0 || sy < 0 || sx >= (double)w || sy >= (double)h) {
+			to[i] = fill[at];
+			continue;
+		}
+		for (long r = 0; r < 4; r++) {
+			double p[4];
+
+			for (long k = 0; k < 4; k++)
+				p[k] = twin_at(from, (long)h, (long)w, iy + r - 1, ix + k - 1,
+					       (size_t)at);
+			row[r] = filter == NST_OPS_BICUBIC ? twin_cubic(p, dx)
+							   : p[1] + (p[2] - p[1]) * dx;
+		}
+		v = filter == NST_OPS_BICUBIC ? twin_cubic(row, dy)
+					      : row[1] + (row[2] - row[1]) * dy;
+		to[i] = (uint8_t)fmin(fmax(v, 0), 255);
+	}
+}
+
+static void filtered_geometry_has_twins(void **state)
+{
+	static const uint8_t outside[3] = {124, 116, 104};
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 3, NST_RNG_TEST, 8, 0);
+	for (int i = 0; i < 300; i++) {
+		size_t h = 1 + nst_rng_below(&rng, 40), w = 1 + nst_rng_below(&rng, 60);
+		size_t n = 3 * h * w;
+		uint8_t *from = malloc(n), *fast = malloc(n), *plain = malloc(n), *room = malloc(n);
+		enum nst_ops_filter filter = i % 2 ? NST_OPS_BICUBIC : NST_OPS_BILINEAR;
+		double m[6] = {1, 0, 0, 0, 1, 0};
+
+		assert_true(from && fast && plain && room);
+		for (size_t k = 0; k < n; k++)
+			from[k] = (uint8_t)nst_rng_u32(&rng);
+		m[i % 3 == 0 ? 1 : i % 3 == 1 ? 3 : 2] = nst_rng_uniform(&rng, -3, 3);
+		m[5] = i % 4 ? 0 : nst_rng_uniform(&rng, -30, 30);
+		memcpy(fast, from, n);
+		nst_op_transform(fast, h, w, m, filter, outside, room);
+		twin_transform(m, filter, outside, from, h, w, plain);
+		assert_memory_equal(fast, plain, n);
+		/* A full turn and none leave a picture alone, half a turn reverses it. */
+		memcpy(fast, from, n);
+		nst_op_turn(fast, h, w, i % 2 ? 0 : -360, filter, outside, room);
+		assert_memory_equal(fast, from, n);
+		nst_op_turn(fast, h, w, 180, filter, outside, room);
+		for (size_t k = 0; k < h * w; k++)
+			assert_memory_equal(fast + 3 * k, from + 3 * (h * w - 1 - k), 3);
+		free(from);
+		free(fast);
+		free(plain);
+		free(room);
+	}
+}
+
+/* Turning by any angle is Pillow's matrix about the middle. */
+static void turning_is_about_the_middle(void **state)
+{
+	static const uint8_t outside[3] = {1, 2, 3};
+
+	(void)state;
+	for (int d = -170; d <= 170; d += 17) {
+		double a = -d * (M_PI / 180), c = cos(a), s = sin(a), mx = W / 2.0, my = H / 2.0;
+		double m[6] = {c, s, mx - c * mx - s * my, -s, c, my + s * mx - c * my};
+		size_t apart = 0;
+
+		fill(0);
+		nst_op_turn(got, H, W, d, NST_OPS_BICUBIC, outside, tmp);
+		twin_transform(m, NST_OPS_BICUBIC, outside, in, H, W, want);
+		/* The offsets are rounded in another order: a value may be cut off elsewhere. */
+		for (size_t i = 0; i < N; i++) {
+			assert_true(abs(got[i] - want[i]) <= 1);
+			apart += got[i] != want[i];
+		}
+		assert_true(apart < N / 100);
+	}
+}
+
 /* One pixel wide or high: nothing to smooth, shear or turn, and nothing outside to read. */
 static void tiny_pictures_pass(void **state)
 {
@@ -509,7 +613,7 @@ static void tiny_pictures_pass(void **state)
 	struct nst_rng rng;
 
 	(void)state;
-	for (int form = NST_RA_TF; form <= NST_RA_MONO; form++)
+	for (int form = NST_RA_TF; form <= NST_RA_FIXMATCH; form++)
 		for (size_t k = 0; k < 4; k++) {
 			size_t h = sizes[k][0], w = sizes[k][1];
 			uint8_t *p = malloc(3 * h * w), *t = malloc(3 * h * w);
@@ -598,6 +702,7 @@ static void mono_grows_and_stops(void **state)
 
 static void option_words_are_read(void **state)
 {
+	const uint32_t paper = ((1u << NST_RA_OPS) - 1) & ~(1u << NST_RA_IDENTITY);
 	struct nst_randaugment ra, back;
 	struct nst_buf b = {0}, again = {0};
 
@@ -607,7 +712,7 @@ static void option_words_are_read(void **state)
 	assert_true(ra.m == 9 && ra.std == 0 && ra.p == 1);
 	assert_int_equal(ra.form, NST_RA_TF);
 	assert_true(ra.translate == 100 && ra.cutout == 40);
-	assert_int_equal(ra.ops, (1u << NST_RA_OPS) - 1);
+	assert_int_equal(ra.ops, paper);
 	assert_int_equal(nst_randaugment_parse("n2,m27", 32, &ra, &err), 0);
 	assert_int_equal(ra.form, NST_RA_MONO);
 	assert_true(ra.translate == 4 && ra.cutout == 4);
@@ -615,8 +720,8 @@ static void option_words_are_read(void **state)
 	assert_int_equal(ra.form, NST_RA_TF);
 	assert_int_equal(
 		nst_randaugment_parse("n1,m5,ops=-cutout-shear-x-solarize-add", 32, &ra, &err), 0);
-	assert_int_equal(ra.ops, ((1u << NST_RA_OPS) - 1) &
-			 ~(1u << NST_RA_CUTOUT | 1u << NST_RA_SHEAR_X | 1u << NST_RA_SOLARIZE_ADD));
+	assert_int_equal(ra.ops, paper & ~(1u << NST_RA_CUTOUT | 1u << NST_RA_SHEAR_X |
+					   1u << NST_RA_SOLARIZE_ADD));
 	assert_int_equal(
 		nst_randaugment_parse("n3,m7.5,std=0.5,p=.5,translate=10,cutout=6,form=mono,"
 				      "ops=shear-x+solarize+invert",
@@ -658,12 +763,233 @@ static void senseless_words_are_refused(void **state)
 		"n2,m9,x=1",
 		"n2,m9,std=-1",
 		"n2,p=1,m9",
+		"rand-",
+		"rand-m",
+		"rand-m-5",
+		"rand-m101",
+		"rand-q5",
+		"rand-m9,n2",
+		"rand-n99",
+		"rand-n2.5",
+		"rand-p1.5",
+		"rand-mstd",
+		"rand-mstd-1",
+		"rand-inc",
+		"rand-inc0",
+		"rand-inc2",
+		"rand-w0",
+		"rand-t3a",
+		"rand-tweights-n16",
+		"rand-m9-",
+		"rand--m9",
+		"randm9",
+		"fixmatchn=2",
+		"fixmatch,m=9",
+		"fixmatch,n=-1",
+		"fixmatch,p=2",
+		"fixmatch,cutout=x",
+		"fixmatch,ops=twist",
 	};
 	struct nst_randaugment ra;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_int_equal(nst_randaugment_parse(bad[i], 32, &ra, &err), NST_EINVAL);
+}
+
+static void check_word(const char *text, const char *full)
+{
+	struct nst_randaugment ra, back;
+	struct nst_buf b = {0}, again = {0};
+
+	assert_int_equal(nst_randaugment_parse(text, 32, &ra, &err), 0);
+	assert_int_equal(nst_randaugment_format(&ra, &b, &err), 0);
+	assert_string_equal((char *)b.data, full);
+	assert_int_equal(nst_randaugment_parse((char *)b.data, 224, &back, &err), 0);
+	assert_int_equal(nst_randaugment_format(&back, &again, &err), 0);
+	assert_string_equal((char *)again.data, full);
+	nst_buf_release(&b);
+	nst_buf_release(&again);
+}
+
+static void words_of_timm_and_fixmatch_are_read(void **state)
+{
+	struct nst_randaugment ra;
+
+	(void)state;
+	check_word("rand", "rand-m10-n2-p0.5-mstd0-mmax10");
+	check_word("rand-m9-n3-mstd0.5-inc1", "rand-m9-n3-p0.5-mstd0.5-mmax10-inc1");
+	check_word("rand-inc1-mmax20-p1-m15-n1-mstd101", "rand-m15-n1-p1-mstd101-mmax20-inc1");
+	check_word("rand-m9-tweights", "rand-m9-n2-p0.5-mstd0-mmax10-inc1-tweights");
+	check_word("rand-p1e-05", "rand-m10-n2-p1.0000000000000001e-05-mstd0-mmax10");
+	check_word("rand-n0", "none");
+	check_word("fixmatch", "fixmatch,n=2,p=1,cutout=8");
+	check_word("fixmatch,cutout=0,n=3,p=0.5,ops=identity+rotate",
+		   "fixmatch,n=3,p=0.5,cutout=0,ops=rotate+identity");
+	assert_int_equal(nst_randaugment_parse("rand-m9", 32, &ra, &err), 0);
+	assert_int_equal(__builtin_popcount(ra.ops), 15);
+	assert_false(ra.ops & (1u << NST_RA_CUTOUT | 1u << NST_RA_IDENTITY));
+	assert_int_equal(ra.fill[0], 128);
+	nst_fill_mean((float[]){.485f, .456f, .406f}, ra.fill);
+	assert_true(ra.fill[0] == 124 && ra.fill[1] == 116 && ra.fill[2] == 104);
+	assert_int_equal(nst_randaugment_parse("fixmatch", 32, &ra, &err), 0);
+	assert_int_equal(__builtin_popcount(ra.ops), 14);
+	assert_false(ra.ops &
+		     (1u << NST_RA_CUTOUT | 1u << NST_RA_INVERT | 1u << NST_RA_SOLARIZE_ADD));
+	assert_int_equal(nst_randaugment_parse("rand-m27", 32, &ra, &err), 0);
+	assert_true(nst_randaugment_is_capped(&ra));
+	assert_int_equal(nst_randaugment_parse("rand-m27-mmax30", 32, &ra, &err), 0);
+	assert_false(nst_randaugment_is_capped(&ra));
+	assert_int_equal(nst_randaugment_parse("n2,m27", 32, &ra, &err), 0);
+	assert_false(nst_randaugment_is_capped(&ra));
+}
+
+/* M and what timm's two sets and, with M drawn, FixMatch's make of it; side 200. */
+static void strengths_of_other_forms(void **state)
+{
+	static const enum nst_ra_op ops[] = {
+		NST_RA_ROTATE, NST_RA_POSTERIZE,    NST_RA_SOLARIZE,    NST_RA_SOLARIZE_ADD,
+		NST_RA_COLOR,  NST_RA_SHEAR_X,      NST_RA_TRANSLATE_Y, NST_RA_INVERT,
+	};
+	static const struct {
+		enum nst_ra_form form;
+		int sign;
+		double m, want[8];
+	} rows[] = {
+		{NST_RA_TIMM, 1, 0, {0, 0, 0, 0, 0.1, 0, 0, 0}},
+		{NST_RA_TIMM, -1, 9, {27, 3, 230, 99, 1.72, 0.27, 81, 0}},
+		{NST_RA_TIMM, 1, 10, {30, 4, 256, 110, 1.9, 0.3, 90, 0}},
+		{NST_RA_TIMM, 1, 15, {45, 6, 256, 128, 2.8, 0.45, 135, 0}},
+		{NST_RA_TIMM_INC, 1, 0, {0, 4, 256, 0, 1, 0, 0, 0}},
+		{NST_RA_TIMM_INC, 1, 9, {27, 1, 26, 99, 1.81, 0.27, 81, 0}},
+		{NST_RA_TIMM_INC, -1, 9, {27, 1, 26, 99, 0.19, 0.27, 81, 0}},
+		{NST_RA_TIMM_INC, -1, 10, {30, 0, 0, 110, 0.1, 0.3, 90, 0}},
+		{NST_RA_TIMM_INC, -1, 15, {45, -2, 0, 128, 0.1, 0.45, 135, 0}},
+		{NST_RA_FIXMATCH, 1, 0, {0, 4, 0, 0, 0.05, 0, 0, 0}},
+		{NST_RA_FIXMATCH, -1, 5, {15, 6, 128, 0, 0.5, 0.15, 30, 0}},
+		{NST_RA_FIXMATCH, 1, 10, {30, 8, 256, 0, 0.95, 0.3, 60, 0}},
+	};
+	struct nst_randaugment ra;
+
+	(void)state;
+	nst_randaugment_init(&ra, 224);
+	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+		ra.form = rows[r].form;
+		for (size_t c = 0; c < 8; c++) {
+			double s = nst_ra_strength(&ra, ops[c], rows[r].m, rows[r].sign, 200);
+
+			assert_true(fabs(s - rows[r].want[c]) < 1e-9);
+		}
+	}
+}
+
+/* Brightness of a grey picture shows the factor, and so the magnitude, of one operation. */
+static double drawn_factor(const char *word, uint64_t sample)
+{
+	struct nst_randaugment ra;
+	struct nst_rng rng;
+
+	assert_int_equal(nst_randaugment_parse(word, 32, &ra, &err), 0);
+	ra.ops = 1u << NST_RA_BRIGHTNESS;
+	memset(got, 100, N);
+	nst_rng_init(&rng, 9, NST_RNG_AUGMENT, 0, sample);
+	nst_randaugment_apply(&ra, &rng, got, H, W, tmp);
+	return got[0] / 100.0;
+}
+
+static void magnitudes_are_drawn_as_they_say(void **state)
+{
+	double sum = 0, squares = 0, least = 9, most = 0;
+	size_t untouched = 0, high = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 4000; i++) {
+		double f = drawn_factor("rand-n1-m5-mstd0.5-p1", i);
+
+		sum += f;
+		squares += f * f;
+		/* mmax or 10 limits it: .1 + 1.8, .1 + 1.8 * 1.2. */
+		high += drawn_factor("rand-n1-m12-p1", i) > 1.905;
+		assert_true(fabs(drawn_factor("rand-n1-m12-mmax12-p1", i) - 2.26) < 0.011);
+		f = drawn_factor("rand-n1-m10-mstd101-p1", i);
+		least = fmin(least, f);
+		most = fmax(most, f);
+		untouched += drawn_factor("rand-n1-m0", i) == 1;
+	}
+	assert_true(fabs(sum / 4000 - 1) < 0.01);
+	assert_true(fabs(sqrt(squares / 4000 - sum * sum / 16e6) - 0.09) < 0.01);
+	assert_int_equal(high, 0);
+	assert_true(least < 0.12 && most > 1.87);
+	assert_in_range(untouched, 1860, 2140);
+	least = 9;
+	most = sum = 0;
+	for (uint64_t i = 0; i < 4000; i++) {
+		double f = drawn_factor("fixmatch,n=1,cutout=0", i);
+
+		least = fmin(least, f);
+		most = fmax(most, f);
+		sum += f;
+	}
+	assert_true(least >= 0.05 && least < 0.06 && most < 0.951 && most > 0.93);
+	assert_true(fabs(sum / 4000 - 0.5) < 0.02);
+}
+
+/* Weights, and no operation twice: rotate is 60 of 202 at first. */
+static void weighted_draws_are_without_replacement(void **state)
+{
+	struct nst_randaugment ra;
+	struct nst_rng rng;
+	size_t turned = 0;
+
+	(void)state;
+	assert_int_equal(nst_randaugment_parse("rand-m10-n1-p1-tweights", 32, &ra, &err), 0);
+	for (uint64_t i = 0; i < 4000; i++) {
+		fill(0);
+		memcpy(want, in, N);
+		nst_rng_init(&rng, 5, NST_RNG_AUGMENT, 0, i);
+		nst_randaugment_apply(&ra, &rng, got, H, W, tmp);
+		/* Rotation alone moves the middle of all four borders. */
+		turned += got[0] == 128 && got[N - 3] == 128 && got[3 * (W - 1)] == 128 &&
+			  got[3 * (H - 1) * W] == 128;
+	}
+	assert_in_range(turned, 1060, 1320);
+	/* All fifteen, invert among them once: an odd number of inversions. */
+	assert_int_equal(nst_randaugment_parse("rand-m0-n15-p1-tweights", 32, &ra, &err), 0);
+	ra.ops = 1u << NST_RA_INVERT | 1u << NST_RA_COLOR;
+	ra.n = 2;
+	for (uint64_t i = 0; i < 200; i++) {
+		fill(0);
+		nst_rng_init(&rng, 5, NST_RNG_AUGMENT, 1, i);
+		nst_randaugment_apply(&ra, &rng, got, H, W, tmp);
+		for (size_t k = 0; k < N; k++)
+			assert_int_equal(got[k], 255 - in[k]);
+	}
+}
+
+static void fixmatch_ends_with_a_cutout(void **state)
+{
+	struct nst_randaugment ra;
+
+	(void)state;
+	assert_int_equal(nst_randaugment_parse("fixmatch,ops=identity,cutout=5", 32, &ra, &err), 0);
+	for (uint64_t i = 0; i < 50; i++) {
+		struct nst_rng rng, copy;
+		size_t cy, cx;
+
+		fill(0);
+		memcpy(want, in, N);
+		nst_rng_init(&rng, 5, NST_RNG_AUGMENT, 0, i);
+		copy = rng;
+		nst_randaugment_apply(&ra, &rng, got, H, W, tmp);
+		for (int k = 0; k < 2; k++) {
+			nst_rng_below(&copy, 1);
+			nst_rng_unit(&copy);
+		}
+		cy = nst_rng_below(&copy, H);
+		cx = nst_rng_below(&copy, W);
+		nst_op_cutout(want, H, W, cy, cx, 5);
+		assert_memory_equal(got, want, N);
+	}
 }
 
 /* Only what is allowed, about equally often, both signs, and the same for the same stream. */
@@ -713,12 +1039,19 @@ int main(void)
 		cmocka_unit_test(rotation_turns_counter_clockwise),
 		cmocka_unit_test(cutout_stays_inside),
 		cmocka_unit_test(any_size_and_strength),
+		cmocka_unit_test(filtered_geometry_has_twins),
+		cmocka_unit_test(turning_is_about_the_middle),
 		cmocka_unit_test(tiny_pictures_pass),
 		cmocka_unit_test(tf_strengths_are_the_published_ones),
 		cmocka_unit_test(mono_grows_and_stops),
 		cmocka_unit_test(option_words_are_read),
 		cmocka_unit_test(senseless_words_are_refused),
 		cmocka_unit_test(draws_are_fair_and_repeatable),
+		cmocka_unit_test(words_of_timm_and_fixmatch_are_read),
+		cmocka_unit_test(strengths_of_other_forms),
+		cmocka_unit_test(magnitudes_are_drawn_as_they_say),
+		cmocka_unit_test(weighted_draws_are_without_replacement),
+		cmocka_unit_test(fixmatch_ends_with_a_cutout),
 	};
 
 	return cmocka_run_group_tests_name("randaugment", tests, NULL, NULL);

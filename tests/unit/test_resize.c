@@ -364,6 +364,52 @@ static void croppings_take_what_they_say(void **state)
 	nst_pixels_release(&in);
 }
 
+/* The two ways of naming a crop, and timm's floor(size / fraction) in its own arithmetic. */
+static void crops_are_named_in_two_ways(void **state)
+{
+	static const struct {
+		size_t size;
+		double fraction;
+		size_t side;
+	} cases[] = {
+		{224, 0.875, 256}, {240, 0.882, 272}, {300, 0.904, 331}, {380, 0.922, 412},
+		{600, 0.949, 632}, {600, 0.96, 625},  {475, 0.936, 507}, {33, 1, 33},
+	};
+	struct nst_preprocess p;
+
+	(void)state;
+	nst_preprocess_init(&p, 224);
+	assert_int_equal(nst_preprocess_padding(&p), 32);
+	for (size_t padding = 0; padding < 300; padding++) {
+		nst_preprocess_crop_padding(&p, padding);
+		assert_int_equal(p.cropping, NST_CROP_CENTRAL);
+		assert_true(p.crop == 224.0 / (double)(224 + padding));
+		assert_int_equal(nst_preprocess_padding(&p), padding);
+	}
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		size_t side = cases[i].side, size = cases[i].size, at = (side - size) / 2;
+		struct nst_pixels in = {noise(3 * side * side, 11), side, side, 0};
+		struct nst_preprocessor work = {0};
+		uint8_t *out = malloc(3 * size * size);
+
+		assert_non_null(out);
+		nst_preprocess_init(&p, size);
+		nst_preprocess_crop_fraction(&p, cases[i].fraction);
+		assert_int_equal(nst_preprocess_padding(&p), -1);
+		/* A picture that has the side already is only cropped; an odd rest goes to the even
+		 * half, as Python rounds. */
+		if ((side - size) % 4 == 3)
+			at++;
+		assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+		for (size_t y = 0; y < size; y++)
+			assert_memory_equal(out + 3 * size * y,
+					    in.data + 3 * ((at + y) * side + at), 3 * size);
+		nst_preprocessor_release(&work);
+		nst_pixels_release(&in);
+		free(out);
+	}
+}
+
 static void reduction_never_enlarges(void **state)
 {
 	struct nst_preprocess p;
@@ -458,6 +504,7 @@ int main(void)
 		cmocka_unit_test(central_box_is_the_papers),
 		cmocka_unit_test(small_pictures_pass_unchanged),
 		cmocka_unit_test(croppings_take_what_they_say),
+		cmocka_unit_test(crops_are_named_in_two_ways),
 		cmocka_unit_test(reduction_never_enlarges),
 		cmocka_unit_test(normalising_is_the_formula),
 		cmocka_unit_test(words_come_back),

@@ -41,6 +41,29 @@ static void test_cosine(void **state)
 	close_to(nst_schedule_rate(&s, 25), 0.1);
 }
 
+static void test_linear_and_polynomial(void **state)
+{
+	struct nst_schedule s = { .kind = NST_SCHEDULE_LINEAR,
+				  .base = 0.4,
+				  .epochs = 25,
+				  .warmup = 5,
+				  .final = 0.1,
+				  .power = 2 };
+
+	(void)state;
+	close_to(nst_schedule_rate(&s, 2.5), 0.2);
+	close_to(nst_schedule_rate(&s, 5), 0.4);
+	close_to(nst_schedule_rate(&s, 10), 0.4 - 0.3 / 4);
+	close_to(nst_schedule_rate(&s, 25), 0.1);
+	close_to(nst_schedule_rate(&s, 99), 0.1);
+	s.kind = NST_SCHEDULE_POLYNOMIAL;
+	close_to(nst_schedule_rate(&s, 5), 0.4);
+	close_to(nst_schedule_rate(&s, 15), 0.1 + 0.3 / 4);
+	s.power = 0.5;
+	close_to(nst_schedule_rate(&s, 15), 0.1 + 0.3 * sqrt(0.5));
+	close_to(nst_schedule_rate(&s, 25), 0.1);
+}
+
 /* noisystudent's ImageNet run: 0.128, 0.97 every 2.4 epochs, 5 epochs of warm-up. */
 static void test_staircase(void **state)
 {
@@ -76,6 +99,9 @@ static void test_refused(void **state)
 		{ .kind = NST_SCHEDULE_CONSTANT, .base = 1, .epochs = 1, .warmup = 2 },
 		{ .kind = NST_SCHEDULE_CONSTANT, .base = 1, .epochs = 1, .warmup = -1 },
 		{ .kind = NST_SCHEDULE_COSINE, .base = 1, .epochs = 1, .final = 2 },
+		{ .kind = NST_SCHEDULE_LINEAR, .base = 1, .epochs = 1, .final = 2 },
+		{ .kind = NST_SCHEDULE_POLYNOMIAL, .base = 1, .epochs = 1, .final = -1, .power = 1 },
+		{ .kind = NST_SCHEDULE_POLYNOMIAL, .base = 1, .epochs = 1, .power = 0 },
 		{ .kind = NST_SCHEDULE_STAIRCASE,
 		  .base = 1,
 		  .epochs = 1,
@@ -103,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_constant),  cmocka_unit_test(test_cosine),
+		cmocka_unit_test(test_linear_and_polynomial),
 		cmocka_unit_test(test_staircase), cmocka_unit_test(test_final_rate),
 		cmocka_unit_test(test_refused),
 	};

@@ -145,12 +145,12 @@ static void grid_copies_are_floor_and_a_keyed_chance(void **state)
 
 /* ---- exact selection ---- */
 
-static int by_confidence(const void *pa, const void *pb)
+static int by_score(const void *pa, const void *pb)
 {
 	const struct nst_candidate *a = pa, *b = pb;
 
-	if (a->confidence != b->confidence)
-		return a->confidence > b->confidence ? -1 : 1;
+	if (a->score != b->score)
+		return a->score > b->score ? -1 : 1;
 	if (a->hash != b->hash)
 		return a->hash < b->hash ? -1 : 1;
 	return a->row < b->row ? -1 : a->row > b->row;
@@ -162,6 +162,7 @@ static void make_candidates(struct nst_candidate *c, size_t n, size_t classes, u
 	struct nst_rng rng;
 
 	nst_rng_init(&rng, seed, NST_RNG_TEST, 1, 0);
+	memset(c, 0, n * sizeof(*c));
 	for (size_t i = 0; i < n; i++) {
 		c[i].hash = (uint64_t)nst_rng_u32(&rng) << 32 | nst_rng_u32(&rng);
 		c[i].row = i;
@@ -169,6 +170,21 @@ static void make_candidates(struct nst_candidate *c, size_t n, size_t classes, u
 		c[i].class = (int32_t)(nst_rng_below(&rng, (uint32_t)classes) *
 				       nst_rng_below(&rng, (uint32_t)classes) / classes);
 		c[i].confidence = (float)(nst_rng_below(&rng, 50) / 50.0);
+		c[i].score = c[i].confidence;
+	}
+}
+
+/* Give them scores of another order, and some of them verdicts. */
+static void judge_candidates(struct nst_candidate *c, size_t n, uint64_t seed)
+{
+	struct nst_rng rng;
+
+	nst_rng_init(&rng, seed, NST_RNG_TEST, 2, 0);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t verdict = nst_rng_below(&rng, 12);
+
+		c[i].score = (float)nst_rng_below(&rng, 20) - 10;
+		c[i].verdict = verdict < NST_VERDICTS ? (enum nst_verdict)verdict : NST_PASSES;
 	}
 }
 
@@ -184,34 +200,60 @@ static void select_brings_the_first_to_the_front(void **state)
 		make_candidates(c, n, 10, seed);
 		if (seed % 4 == 3) /* all equal but for the row */
 			for (size_t i = 0; i < n; i++)
-				c[i].hash = 0, c[i].confidence = 0.5f;
+				c[i].hash = 0, c[i].score = 0.5f;
 		memcpy(sorted, c, sizeof(c));
-		qsort(sorted, n, sizeof(*sorted), by_confidence);
+		qsort(sorted, n, sizeof(*sorted), by_score);
 		k = n * (seed % 7) / 6;
 		nst_candidate_select(c, n, k);
-		qsort(c, k, sizeof(*c), by_confidence);
+		qsort(c, k, sizeof(*c), by_score);
 		assert_memory_equal(c, sorted, k * sizeof(*c));
 	}
 }
 
-/* The twin: sort all, walk down, count. */
+/* The twin: sort all, walk down, count; then fill, then cut, one row at a time. */
 static void plain_balance(struct nst_candidate *c, size_t n, size_t classes,
-			  const struct nst_balance_rule *rule, uint32_t *kept /* 1 = kept */,
+			  const struct nst_balance_rule *rule, uint32_t *copies /* 1 = kept */,
 			  uint64_t *distinct)
 {
-	qsort(c, n, sizeof(*c), by_confidence);
+	uint64_t total[64], smallest = UINT64_MAX;
+
+	qsort(c, n, sizeof(*c), by_score);
 	memset(distinct, 0, classes * sizeof(*distinct));
 	for (size_t i = 0; i < n; i++) {
 		int32_t class = c[i].class;
 
-		kept[c[i].row] = 0;
-		if (c[i].confidence < rule->min_confidence ||
+		copies[c[i].row] = 0;
+		if (c[i].verdict != NST_PASSES || c[i].confidence < rule->min_confidence ||
 		    c[i].confidence > rule->max_confidence)
 			continue;
 		if (rule->per_class && distinct[class] == rule->per_class)
 			continue;
 		distinct[class]++;
-		kept[c[i].row] = 1;
+		copies[c[i].row] = 1;
+	}
+	for (size_t k = 0; k < classes; k++) {
+		total[k] = distinct[k];
+		/* Best first, again and again. */
+		while (distinct[k] && total[k] < rule->class_floor) {
+			for (size_t i = 0; i < n && total[k] < rule->class_floor; i++) {
+				if ((size_t)c[i].class == k && copies[c[i].row]) {
+					copies[c[i].row]++;
+					total[k]++;
+				}
+			}
+		}
+		if (total[k] && total[k] < smallest)
+			smallest = total[k];
+	}
+	for (size_t k = 0; rule->level && k < classes; k++) {
+		for (size_t i = n; i-- > 0 && total[k] > smallest + rule->class_gap;) {
+			if ((size_t)c[i].class == k && copies[c[i].row]) {
+				assert_int_equal(copies[c[i].row], 1);
+				copies[c[i].row] = 0;
+				distinct[k]--;
+				total[k]--;
+			}
+		}
 	}
 }
 
@@ -267,6 +309,90 @@ static void balance_equals_its_twin(void **state)
 	}
 }
 
+/* What a rule without draws decides is the twin's to the copy. */
+static void floor_and_gap_equal_their_twin(void **state)
+{
+	static const struct nst_balance_rule table[] = {
+		{.class_floor = 100},
+		{.class_floor = 1},
+		{.class_floor = 777, .min_confidence = 0.3f},
+		{.level = 1, .class_gap = 0},
+		{.level = 1, .class_gap = 50, .min_confidence = 0.5f},
+		{.level = 1, .class_gap = UINT32_MAX},
+		{.class_floor = 150, .level = 1, .class_gap = 60},
+		{.class_floor = 150, .level = 1, .class_gap = 60, .per_class = 180},
+		{.class_floor = 20, .level = 1, .class_gap = 0, .min_confidence = 0.97f},
+		{.per_class = 33},
+	};
+	enum { N = 3000, K = 12, RULES = sizeof(table) / sizeof(*table) };
+	static struct nst_candidate c[N], twin[N];
+	static uint32_t copies[N], wanted[N];
+	struct nst_balance_class report[K];
+	uint64_t distinct[K], levelled = 0, filled = 0, failed = 0, empty = 0;
+
+	(void)state;
+	for (uint64_t round = 0; round < 4 * RULES; round++) {
+		struct nst_balance_rule rule = table[round % RULES];
+		size_t n = round % 3 == 2 ? 40 : N;
+
+		rule.max_confidence = round % 2 ? 2 : 0.98f;
+		make_candidates(c, n, K, round);
+		if (round >= RULES)
+			judge_candidates(c, n, round);
+		memcpy(twin, c, sizeof(c));
+		plain_balance(twin, n, K, &rule, wanted, distinct);
+		assert_int_equal(nst_balance(c, n, K, &rule, copies, report, &err), 0);
+		assert_memory_equal(copies, wanted, n * sizeof(*copies));
+		for (size_t k = 0; k < K; k++) {
+			const struct nst_balance_class *r = &report[k];
+			uint64_t sum = 0;
+			float lowest = 2;
+
+			for (size_t i = 0; i < n; i++) {
+				const struct nst_candidate *t = &twin[i];
+
+				if ((size_t)t->class != k || !wanted[t->row])
+					continue;
+				sum += wanted[t->row];
+				lowest = t->confidence < lowest ? t->confidence : lowest;
+			}
+			assert_int_equal(r->kept, distinct[k]);
+			assert_int_equal(r->copies, sum);
+			assert_int_equal(r->failed[NST_PASSES], 0);
+			assert_int_equal(r->read, r->failed[NST_DISAGREED] + r->failed[NST_NARROW] +
+					 r->failed[NST_UNCERTAIN] + r->below + r->above +
+					 r->capped + r->levelled + r->kept);
+			assert_int_equal(r->filled, rule.class_floor ? sum - distinct[k] : 0);
+			assert_true(r->lowest == (distinct[k] ? lowest : 0));
+			levelled += r->levelled;
+			filled += r->filled;
+			failed += r->failed[NST_NARROW];
+			empty += distinct[k] == 0;
+		}
+	}
+	assert_true(levelled && filled && failed && empty);
+}
+
+static void verdicts_drop_rows_of_the_grid_rule(void **state)
+{
+	struct nst_candidate c[3] = {
+		{1, 0, 0, 0.9f, 0.9f, NST_PASSES},
+		{2, 1, 0, 0.9f, 0.9f, NST_DISAGREED},
+		{3, 2, 0, 0.1f, 0.1f, NST_UNCERTAIN},
+	};
+	const struct nst_balance_rule rule = {.max_confidence = 2};
+	const struct nst_grid_class g = {0.5f, 1, 1};
+	struct nst_balance_class report;
+	uint32_t copies[3];
+
+	(void)state;
+	nst_balance_grid(c, 3, 1, &g, &rule, copies, &report);
+	assert_true(copies[0] == 1 && copies[1] == 0 && copies[2] == 0);
+	assert_int_equal(report.failed[NST_DISAGREED], 1);
+	assert_int_equal(report.failed[NST_UNCERTAIN], 1);
+	assert_int_equal(report.below, 0);
+}
+
 static void balance_does_not_depend_on_order(void **state)
 {
 	enum { N = 2000, K = 7 };
@@ -274,7 +400,10 @@ static void balance_does_not_depend_on_order(void **state)
 	static uint32_t copies[N], again[N];
 	static uint64_t order[N];
 	struct nst_balance_class report[K], report2[K];
-	struct nst_balance_rule rule = {0.2f, 2, 300, 1, 5};
+	struct nst_balance_rule rule = {
+		.min_confidence = 0.2f, .max_confidence = 2, .per_class = 300, .duplicate = 1,
+		.seed = 5,
+	};
 	struct nst_rng rng;
 
 	(void)state;
@@ -289,6 +418,24 @@ static void balance_does_not_depend_on_order(void **state)
 	assert_int_equal(nst_balance(mixed, N, K, &rule, again, report2, &err), 0);
 	assert_memory_equal(copies, again, sizeof(copies));
 	assert_memory_equal(report, report2, sizeof(report));
+
+	/* Nor do floor and gap. */
+	rule.duplicate = 0;
+	rule.class_floor = 150;
+	rule.level = 1;
+	rule.class_gap = 80;
+	make_candidates(c, N, K, 99);
+	for (size_t i = 0; i < N; i++)
+		mixed[i] = c[order[i]];
+	assert_int_equal(nst_balance(c, N, K, &rule, copies, report, &err), 0);
+	assert_int_equal(nst_balance(mixed, N, K, &rule, again, report2, &err), 0);
+	assert_memory_equal(copies, again, sizeof(copies));
+	assert_memory_equal(report, report2, sizeof(report));
+	rule.duplicate = 1;
+	rule.class_floor = 0;
+	rule.level = 0;
+	make_candidates(c, N, K, 99);
+	assert_int_equal(nst_balance(c, N, K, &rule, copies, report, &err), 0);
 
 	/* Another seed moves extra copies, not the rows kept. */
 	rule.seed = 6;
@@ -397,6 +544,51 @@ static void exp_is_that_of_the_library(void **state)
 		assert_true(fabs(nst_exp(x) / exp(x) - 1) < 1e-15);
 }
 
+static void log_is_that_of_the_library(void **state)
+{
+	(void)state;
+	assert_true(nst_log(1) == 0);
+	assert_true(nst_log(0) == -INFINITY && nst_log(-1) == -INFINITY);
+	for (double x = 1e-310; x < 1e300; x *= 1.37)
+		assert_true(fabs(nst_log(x) / log(x) - 1) < 2e-15);
+	for (double x = 0.3; x < 3; x += 0.00137)
+		assert_true(fabs(nst_log(x) - log(x)) < 1e-15);
+}
+
+static void margin_is_the_lead_over_the_others(void **state)
+{
+	const float p[4] = {0.1f, 0.5f, 0.25f, 0.15f};
+
+	(void)state;
+	assert_true(nst_margin(p, 4, 1) == 0.25f);
+	assert_true(nst_margin(p, 4, 2) == -0.25f); /* not ahead */
+	assert_true(nst_margin(p, 1, 0) == 0.1f);
+}
+
+static void entropy_is_that_of_the_distribution(void **state)
+{
+	float p[100], even[4] = {0.25f, 0.25f, 0.25f, 0.25f}, zero[4] = {0};
+	const float sure[4] = {0, 1, 0, 0};
+	struct nst_rng rng;
+
+	(void)state;
+	assert_true(nst_entropy(sure, 4) == 0);
+	assert_float_equal(nst_entropy(even, 4), log(4), 1e-15);
+	assert_float_equal(nst_entropy(zero, 4), log(4), 1e-15);
+	nst_rng_init(&rng, 6, NST_RNG_TEST, 0, 0);
+	for (int round = 0; round < 50; round++) {
+		double sum = 0, h = 0;
+
+		for (int i = 0; i < 100; i++) {
+			p[i] = nst_rng_below(&rng, 4) ? (float)nst_rng_unit(&rng) : 0;
+			sum += p[i];
+		}
+		for (int i = 0; i < 100; i++)
+			h -= p[i] > 0 ? p[i] / sum * log(p[i] / sum) : 0;
+		assert_float_equal(nst_entropy(p, 100), h, 1e-13);
+	}
+}
+
 static void softmax_is_a_distribution(void **state)
 {
 	float logits[5] = {1, 2, -3, 2, 1000}, p[5], q[5];
@@ -502,11 +694,16 @@ int main(void)
 		cmocka_unit_test(grid_copies_are_floor_and_a_keyed_chance),
 		cmocka_unit_test(select_brings_the_first_to_the_front),
 		cmocka_unit_test(balance_equals_its_twin),
+		cmocka_unit_test(floor_and_gap_equal_their_twin),
+		cmocka_unit_test(verdicts_drop_rows_of_the_grid_rule),
 		cmocka_unit_test(balance_does_not_depend_on_order),
 		cmocka_unit_test(grid_rule_decides_each_row_alone),
 		cmocka_unit_test(take_is_a_nested_keyed_choice),
 		cmocka_unit_test(keyset_finds_what_was_added),
 		cmocka_unit_test(exp_is_that_of_the_library),
+		cmocka_unit_test(log_is_that_of_the_library),
+		cmocka_unit_test(margin_is_the_lead_over_the_others),
+		cmocka_unit_test(entropy_is_that_of_the_distribution),
 		cmocka_unit_test(softmax_is_a_distribution),
 		cmocka_unit_test(temper_keeps_order_and_limits),
 		cmocka_unit_test(argmax_and_rank_take_the_first_of_equals),

@@ -70,6 +70,7 @@ static struct nst_train_options options_of(const struct nst_net *net, enum nst_o
 	o.grain = GRAIN;
 	o.seed = 77;
 	o.optim.kind = kind;
+	nst_optim_constants(kind, &o.optim.rho, &o.optim.eps);
 	o.optim.weight_decay = 0.01;
 	o.temperature = 0.7;
 	o.ema = 0.9;
@@ -129,9 +130,9 @@ static void assert_same_state(struct run *a, struct run *b)
 	}
 }
 
-static void check_threads(struct nst_net *net, enum nst_optim_kind kind)
+static void check_threads(struct nst_net *net, const struct nst_train_options *given)
 {
-	struct nst_train_options o = options_of(net, kind);
+	struct nst_train_options o = *given;
 	struct run one = run_new(net, &o, 1);
 	struct nst_step_stats want = run_steps(&one, net, 0, 4);
 
@@ -150,26 +151,51 @@ static void check_threads(struct nst_net *net, enum nst_optim_kind kind)
 static void test_threads_do_not_show(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < NTINY; i++)
-		check_threads(tiny_net(i, CLASSES), i % 2 ? NST_OPTIM_SGD : NST_OPTIM_RMSPROP_TF);
+	for (size_t i = 0; i < NTINY; i++) {
+		struct nst_net *net = tiny_net(i, CLASSES);
+		struct nst_train_options o =
+			options_of(net, i % 2 ? NST_OPTIM_SGD : NST_OPTIM_RMSPROP_TF);
+
+		check_threads(net, &o);
+	}
+}
+
+static void test_threads_do_not_show_with_all_options(void **state)
+{
+	const enum nst_optim_kind kind[] = { NST_OPTIM_ADAMW, NST_OPTIM_LAMB, NST_OPTIM_SGD };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct nst_net *net = tiny_net(0, CLASSES);
+		struct nst_train_options o = options_of(net, kind[i]);
+
+		o.mixup.mixup = 0.4;
+		o.mixup.cutmix = 1;
+		o.clip = 0.1;
+		o.clip_mode = i == 1 ? NST_CLIP_VALUE : NST_CLIP_NORM;
+		o.freeze = i == 2;
+		check_threads(net, &o);
+	}
 }
 
 static void test_threads_do_not_show_in_a_real_net(void **state)
 {
 	struct nst_arch arch;
 	struct nst_net *net;
+	struct nst_train_options o;
 	struct nst_err err = { 0 };
 
 	(void)state;
 	assert_int_equal(nst_arch_find("efficientnet-b0", &arch, &err), 0);
 	assert_int_equal(nst_net_new(&arch, 32, CLASSES, &net, &err), 0);
-	check_threads(net, NST_OPTIM_RMSPROP_TF);
+	o = options_of(net, NST_OPTIM_RMSPROP_TF);
+	check_threads(net, &o);
 }
 
 static void test_resuming_is_exact(void **state)
 {
 	(void)state;
-	for (int kind = NST_OPTIM_SGD; kind <= NST_OPTIM_RMSPROP_TF; kind++) {
+	for (int kind = NST_OPTIM_SGD; kind <= NST_OPTIM_LAMB; kind++) {
 		struct nst_net *net = tiny_net(0, CLASSES);
 		struct nst_train_options o = options_of(net, (enum nst_optim_kind)kind);
 		struct run through = run_new(net, &o, 2), first = run_new(net, &o, 2),
@@ -217,7 +243,8 @@ static void grain_grad(const struct nst_net *net, const struct nst_train_options
 
 		memcpy(nst_grain_input(g) + i * floats, b->images + (first + i) * floats,
 		       floats * sizeof(float));
-		nst_grain_noise(g, i, o->seed, r->epoch, r->key, o->dropout, o->drop_path);
+		if (r->role == NST_ROLE_LABELED || !o->calm_pseudo)
+			nst_grain_noise(g, i, o->seed, r->epoch, r->key, o->dropout, o->drop_path);
 	}
 	nst_grain_forward(g, n, params, pack);
 	for (size_t i = 0; i < n; i++) {
@@ -255,7 +282,7 @@ static float tree_sum(float *const *g, size_t n, size_t i)
 }
 
 /* One step of SGD over n rows written out: gradients, decay, running statistics, average. */
-static void check_step(size_t grain, size_t n)
+static double check_step(size_t grain, size_t n, int calm_pseudo)
 {
 	struct nst_net *net = tiny_net(0, CLASSES);
 	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
@@ -269,6 +296,9 @@ static void check_step(size_t grain, size_t n)
 	size_t labeled = 0, grains = (n + grain - 1) / grain;
 
 	o.grain = grain;
+	o.calm_pseudo = calm_pseudo;
+	o.dropout = 0.3;
+	o.drop_path = 0.4;
 	o.optim =
 		(struct nst_optim){ .kind = NST_OPTIM_SGD, .momentum = 0.9, .weight_decay = 0.01 };
 	o.smooth_pseudo = 0;
@@ -310,22 +340,217 @@ static void check_step(size_t grain, size_t n)
 	batch_free(b);
 	run_free(&r);
 	nst_net_free(net);
+	return loss;
 }
 
 static void test_a_step_by_hand(void **state)
 {
 	(void)state;
-	check_step(GRAIN, BATCH);
+	assert_true(check_step(GRAIN, BATCH, 0) != check_step(GRAIN, BATCH, 1));
+}
+
+/* The floats of a parameter, whether they are the same in two vectors. */
+static int same_param(const struct nst_param *p, const float *a, const float *b)
+{
+	return !memcmp(a + p->offset, b + p->offset, p->count * sizeof(*a));
+}
+
+/* What lies before a block keeps every bit, what lies behind learns, with the gradients that batch
+ * norm on running statistics gives. */
+static void test_freezing(void **state)
+{
+	size_t moved = 0;
+
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++) {
+		struct nst_net *net = tiny_net(i, CLASSES);
+		struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+		float *before = floats_new(net->nfloats);
+		size_t kept = 0;
+		struct run r;
+
+		o.freeze = 1;
+		r = run_new(net, &o, 2);
+		memcpy(before, nst_trainer_params(r.trainer), net->nfloats * sizeof(float));
+		run_steps(&r, net, 0, 3);
+		for (size_t op = 0; op < net->nops; op++) {
+			const struct nst_op *p = &net->op[op];
+
+			if (p->kind != NST_OP_CONV && p->kind != NST_OP_DW)
+				continue;
+			if (p->block >= 1) {
+				assert_false(same_param(&net->param[p->param[0]], before,
+							nst_trainer_params(r.trainer)));
+				moved++;
+			} else {
+				assert_true(same_param(&net->param[p->param[0]], before,
+						       nst_trainer_params(r.trainer)));
+				assert_true(same_param(&net->param[p->param[0]], before,
+						       nst_trainer_ema(r.trainer)));
+				kept++;
+			}
+		}
+		for (size_t op = 0; op < net->nops; op++)
+			for (size_t j = 0; j < 4 && net->op[op].kind == NST_OP_BN; j++)
+				assert_int_equal(same_param(&net->param[net->op[op].param[j]],
+							    before,
+							    nst_trainer_params(r.trainer)),
+						 net->op[op].block < 1);
+		assert_true(kept > 0);
+		run_free(&r);
+		free(before);
+		nst_net_free(net);
+	}
+	assert_true(moved > 0);
+}
+
+/* The weights of a step with a limit are those of one without, with the gradient made shorter. */
+static void test_clipping(void **state)
+{
+	for (int value = 0; value < 2; value++) {
+		struct nst_net *net = tiny_net(0, CLASSES);
+		struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+		struct batch *b = batch_new(net, BATCH, 8);
+		struct nst_step_stats stats;
+		struct nst_err err = { 0 };
+		struct run free_run, limited;
+		const float *start, *far, *near;
+		float *before = floats_new(net->nfloats);
+		double squares = 0, limit = 0.05;
+
+		(void)state;
+		o.optim = (struct nst_optim){ .kind = NST_OPTIM_SGD };
+		free_run = run_new(net, &o, 1);
+		o.clip = limit;
+		o.clip_mode = value ? NST_CLIP_VALUE : NST_CLIP_NORM;
+		limited = run_new(net, &o, 2);
+		start = nst_trainer_params(free_run.trainer);
+		memcpy(before, start, net->nfloats * sizeof(float));
+		assert_int_equal(nst_trainer_step(free_run.trainer, 1, b->row, b->n, load_row, b,
+						  &stats, &err), 0);
+		assert_int_equal(nst_trainer_step(limited.trainer, 1, b->row, b->n, load_row, b,
+						  &stats, &err), 0);
+		far = nst_trainer_params(free_run.trainer);
+		near = nst_trainer_params(limited.trainer);
+		for (size_t i = 0; i < net->ntrain; i++)
+			squares += pow((double)far[i] - before[i], 2);
+		assert_true(sqrt(squares) > 2 * limit);
+		for (size_t i = 0; i < net->ntrain; i++) {
+			double g = (double)before[i] - far[i];
+			double want = value ? fmax(-limit, fmin(limit, g)) :
+					      g * limit / sqrt(squares);
+
+			assert_true(fabs(before[i] - want - near[i]) < 2e-6 * (1 + fabs(g)));
+		}
+		for (size_t i = net->ntrain; i < net->nfloats; i++)
+			assert_true(far[i] == near[i]);
+		run_free(&free_run);
+		run_free(&limited);
+		free(before);
+		batch_free(b);
+		nst_net_free(net);
+	}
+}
+
+/* Running statistics of labeled grains alone are those of a batch of these grains. */
+static void test_labeled_statistics(void **state)
+{
+	struct nst_net *net = tiny_net(0, CLASSES);
+	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+	struct batch *b = batch_new(net, 4 * GRAIN, 8);
+	struct nst_step_stats stats;
+	struct nst_err err = { 0 };
+	struct run all, labeled, half;
+	size_t differ = 0;
+
+	(void)state;
+	for (size_t i = 0; i < b->n; i++) {
+		b->row[i].role = i < 2 * GRAIN ? NST_ROLE_LABELED : NST_ROLE_PSEUDO;
+		b->row[i].target = (struct nst_target){ .class = (int32_t)(i % CLASSES) };
+	}
+	all = run_new(net, &o, 2);
+	half = run_new(net, &o, 2);
+	o.labeled_stats = 1;
+	labeled = run_new(net, &o, 2);
+	assert_int_equal(nst_trainer_step(all.trainer, 0.1, b->row, b->n, load_row, b, &stats, &err),
+			 0);
+	assert_int_equal(nst_trainer_step(labeled.trainer, 0.1, b->row, b->n, load_row, b, &stats,
+					  &err), 0);
+	assert_int_equal(nst_trainer_step(half.trainer, 0.1, b->row, 2 * GRAIN, load_row, b, &stats,
+					  &err), 0);
+	for (size_t i = 0; i < net->nfloats; i++) {
+		const float *p = nst_trainer_params(labeled.trainer);
+
+		if (i < net->ntrain)
+			assert_true(p[i] == nst_trainer_params(all.trainer)[i]);
+		else
+			assert_true(p[i] == nst_trainer_params(half.trainer)[i]);
+		differ += p[i] != nst_trainer_params(all.trainer)[i];
+	}
+	assert_true(differ > 0);
+	run_free(&all);
+	run_free(&labeled);
+	run_free(&half);
+	batch_free(b);
+	nst_net_free(net);
+}
+
+/* Two rows, mixed by hand: the step is that of rows which are mixtures already. */
+static void test_mixing(void **state)
+{
+	struct nst_net *net = tiny_net(0, CLASSES);
+	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+	struct batch *b = batch_new(net, 2, 8);
+	size_t floats = net->size * net->size * 3;
+	struct nst_step_stats stats, want;
+	struct nst_err err = { 0 };
+	struct run mixing, plain;
+	struct nst_blend blend[2];
+	float soft[2][CLASSES];
+
+	(void)state;
+	o.dropout = o.drop_path = 0;
+	o.temperature = 1;
+	for (size_t i = 0; i < 2; i++) {
+		b->row[i].role = NST_ROLE_LABELED;
+		b->row[i].target = (struct nst_target){ .class = (int32_t)(3 * i) };
+	}
+	plain = run_new(net, &o, 1);
+	o.mixup.mixup = 1;
+	mixing = run_new(net, &o, 1);
+	assert_int_equal(nst_trainer_step(mixing.trainer, 0.1, b->row, 2, load_row, b, &stats, &err),
+			 0);
+	for (size_t i = 0; i < 2; i++) {
+		nst_blend_draw(&o.mixup, o.seed, b->row[i].epoch, b->row[i].key, net->size,
+			       &blend[i]);
+		for (size_t c = 0; c < CLASSES; c++)
+			soft[i][c] = (float)(0.1 / CLASSES +
+					     0.9 * (c == 3 * i ? (double)blend[i].lambda :
+						    c == 3 - 3 * i ? 1 - (double)blend[i].lambda : 0));
+		b->row[i].target = (struct nst_target){ .class = -1, .soft = soft[i] };
+	}
+	assert_true(blend[0].lambda != blend[1].lambda);
+	nst_blend_images(net->size, &blend[0], &blend[1], b->images, b->images + floats);
+	assert_int_equal(nst_trainer_step(plain.trainer, 0.1, b->row, 2, load_row, b, &want, &err),
+			 0);
+	assert_true(fabs(stats.loss - want.loss) < 1e-5);
+	for (size_t i = 0; i < net->nfloats; i++)
+		assert_true(fabsf(nst_trainer_params(mixing.trainer)[i] -
+				  nst_trainer_params(plain.trainer)[i]) < 1e-5f);
+	run_free(&mixing);
+	run_free(&plain);
+	batch_free(b);
+	nst_net_free(net);
 }
 
 /* Maps of several pixels give one row statistics, in a grain of its own or as the rest. */
 static void test_steps_with_grains_of_one_row(void **state)
 {
 	(void)state;
-	check_step(GRAIN, 2 * GRAIN + 1);
-	check_step(GRAIN, 1);
-	check_step(1, 3);
-	check_step(1, 1);
+	check_step(GRAIN, 2 * GRAIN + 1, 0);
+	check_step(GRAIN, 1, 0);
+	check_step(1, 3, 0);
+	check_step(1, 1, 0);
 }
 
 static void test_seed_and_epoch_change_the_noise(void **state)
@@ -450,7 +675,7 @@ static void test_refused(void **state)
 {
 	struct nst_net *net = net_from(tiny[1].name, tiny[1].text, 2, CLASSES); /* 1x1 at last */
 	const struct nst_train_options good = options_of(net, NST_OPTIM_SGD);
-	struct nst_train_options bad[6];
+	struct nst_train_options bad[9];
 	struct batch *b = batch_new(net, 9, 4);
 	struct run r = run_new(net, &good, 1);
 	struct nst_step_stats stats;
@@ -459,7 +684,7 @@ static void test_refused(void **state)
 	size_t bytes;
 
 	(void)state;
-	for (size_t i = 0; i < 6; i++)
+	for (size_t i = 0; i < 9; i++)
 		bad[i] = good;
 	bad[0].grain = 1;
 	bad[1].dropout = 1;
@@ -467,7 +692,10 @@ static void test_refused(void **state)
 	bad[3].label_smoothing = NAN;
 	bad[4].temperature = 0;
 	bad[5].ema = 1;
-	for (size_t i = 0; i < 6; i++) {
+	bad[6].clip = -1;
+	bad[7].mixup.cutmix = NAN;
+	bad[8].freeze = net->nblocks + 1;
+	for (size_t i = 0; i < 9; i++) {
 		assert_int_equal(nst_trainer_new(net, &bad[i], r.pool, &t, &err), NST_EINVAL);
 		assert_null(t);
 	}
@@ -572,10 +800,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads_do_not_show),
+		cmocka_unit_test(test_threads_do_not_show_with_all_options),
 		cmocka_unit_test(test_threads_do_not_show_in_a_real_net),
 		cmocka_unit_test(test_resuming_is_exact),
 		cmocka_unit_test(test_a_step_by_hand),
 		cmocka_unit_test(test_steps_with_grains_of_one_row),
+		cmocka_unit_test(test_freezing),
+		cmocka_unit_test(test_clipping),
+		cmocka_unit_test(test_labeled_statistics),
+		cmocka_unit_test(test_mixing),
 		cmocka_unit_test(test_seed_and_epoch_change_the_noise),
 		cmocka_unit_test(test_it_learns),
 		cmocka_unit_test(test_failures_leave_the_state),

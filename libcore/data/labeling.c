@@ -1,0 +1,135 @@
+/* Labeling shards.  Output to a file is one image for all input; output to a pipe is one image for
+ * each input image, written as soon as it is done, so that the next tool works at the same time. */
+#include "libcore/data/labeling.h"
+
+#include <stdlib.h>
+
+#include "libcore/select/target.h"
+#include "libcore/util/mem.h"
+
+enum { BATCH = 512 }; /* rows at a time; the result does not depend on it */
+
+/* Label the rows of one table and append them to the image under construction. */
+static int label_rows(struct nst_labeling *l, const struct nst_dataset *ds, float *p,
+		      struct nst_err *err)
+{
+	uint64_t rows = nst_dataset_rows(ds);
+	size_t classes = nst_labeler_classes(l->labeler).n;
+
+	if (nst_labeler_begin(l->labeler, ds, err) < 0)
+		return err->code;
+	for (uint64_t first = 0; first < rows; first += BATCH) {
+		size_t n = rows - first < BATCH ? (size_t)(rows - first) : BATCH;
+
+		if (nst_labeler_run(l->labeler, first, n, p, err) < 0)
+			return err->code;
+		for (size_t i = 0; i < n; i++) {
+			const float *row = p + i * classes;
+
+			if (nst_predbuf_label(&l->made, ds, first + i, row, classes, err) < 0)
+				return err->code;
+			l->confidence_sum += row[nst_argmax(row, classes)];
+		}
+		l->done += n;
+		l->progress(l->ctx, l->done);
+	}
+	return 0;
+}
+
+/* Write the image under construction and start the next one. */
+static int write_image(struct nst_labeling *l, int last, struct nst_err *err)
+{
+	struct nst_classes classes = nst_labeler_classes(l->labeler);
+	double since = nst_profile_now(l->profile);
+	struct nst_build *b;
+	int r = nst_predbuf_build(&l->made, NST_PREDICTION, &classes,
+				  nst_labeler_uuids(l->labeler),
+				  nst_labeler_temperature(l->labeler), &b, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < nst_labeler_models(l->labeler) && r == 0; i++)
+		r = nst_build_parent(b, nst_labeler_image(l->labeler, i), err);
+	for (size_t i = 0; i < l->inputs && r == 0; i++)
+		r = nst_build_parent(b, nst_dataset_image(l->input[i], 0), err);
+	for (size_t i = 0; l->calibrated && i < nst_dataset_images(l->calibrated) && r == 0; i++)
+		r = nst_build_parent(b, nst_dataset_image(l->calibrated, i), err);
+	if (r == 0)
+		r = last ? nst_out_put_last(l->out, b, err) : nst_out_put(l->out, b, err);
+	nst_build_free(b);
+	nst_predbuf_clear(&l->made);
+	for (; l->inputs > 0; l->inputs--)
+		nst_dataset_free(l->input[l->inputs - 1]);
+	nst_profile_add(l->profile, 0, NST_PHASE_WRITE, 0, since);
+	return r;
+}
+
+/* The first input image decides how images are carried, if no option does. */
+static int start_rows(struct nst_labeling *l, const struct nst_image *im, struct nst_err *err)
+{
+	enum nst_carry carry = l->carry != NST_CARRY_AUTO ? (enum nst_carry)l->carry :
+			       nst_image_path(im) ? NST_REFER : NST_EMBED;
+	struct nst_classes classes = nst_labeler_classes(l->labeler);
+	size_t k = l->k == NST_LABELING_SOFT ? classes.n : (size_t)l->k;
+
+	if (k > classes.n)
+		return nst_fail(err, NST_EINVAL, "--topk=%zu: %s has only %zu classes", k,
+				classes.file, classes.n);
+	l->made.rows = nst_rows_new(carry, nst_out_dir(l->out), err);
+	if (!l->made.rows)
+		return NST_ENOMEM;
+	return nst_softbuf_start(&l->made.soft, classes.n, k, l->k > 0, l->type, err);
+}
+
+/* Label one input image, which is taken over. */
+static int label_image(struct nst_labeling *l, struct nst_image *im, float *p,
+		       struct nst_err *err)
+{
+	struct nst_classes classes = nst_labeler_classes(l->labeler);
+	struct nst_dataset **input = realloc(l->input, (l->inputs + 1) * sizeof(*input));
+	struct nst_dataset *ds;
+
+	if (!input) {
+		nst_image_free(im);
+		return nst_fail_mem(err, (l->inputs + 1) * sizeof(*input));
+	}
+	l->input = input;
+	if ((!l->made.rows && start_rows(l, im, err) < 0) ||
+	    nst_dataset_new(&ds, classes.name, classes.n, classes.file, err) < 0) {
+		nst_image_free(im);
+		return err->code;
+	}
+	l->input[l->inputs++] = ds;
+	if (nst_dataset_add(ds, im, err) < 0 || nst_dataset_seal(ds, err) < 0)
+		return err->code;
+	return label_rows(l, ds, p, err);
+}
+
+int nst_label_shards(struct nst_labeling *l, struct nst_in *in, struct nst_err *err)
+{
+	float *p = nst_alloc(nst_labeler_classes(l->labeler).n, BATCH * sizeof(*p), err);
+	struct nst_image *im;
+	int r;
+
+	if (!p)
+		return NST_ENOMEM;
+	while ((r = nst_in_next(in, &im, err)) > 0) {
+		r = label_image(l, im, p, err);
+		if (r == 0 && l->stream)
+			r = write_image(l, 0, err);
+		if (r < 0)
+			break;
+	}
+	if (r == 0 && !l->stream && l->made.rows)
+		r = write_image(l, 1, err);
+	free(p);
+	return r;
+}
+
+void nst_labeling_release(struct nst_labeling *l)
+{
+	for (; l->inputs > 0; l->inputs--)
+		nst_dataset_free(l->input[l->inputs - 1]);
+	free(l->input);
+	nst_predbuf_release(&l->made);
+}

@@ -1,0 +1,24 @@
+/* Published settings of Noisy Student under one name: each is a list of nst-train's own options.
+ *
+ * noisy-student-b0 ... b7, l2: Xie et al. 2020 (arXiv 1911.04252), section 3.1, and what
+ * google-research/noisystudent's scripts set for each student; svhn: its SVHN run. */
+#ifndef NST_DATA_PRESET_H
+#define NST_DATA_PRESET_H
+
+#include <stddef.h>
+
+#include "libcore/util/err.h"
+#include "libcore/util/mem.h"
+
+/* Name number i, or NULL behind the last. */
+const char *nst_preset_name(size_t i);
+
+/* The options of a name: words such as "--epochs=350", ended by NULL, never freed.  Returns 0, or
+ * NST_EINVAL with a sentence. */
+int nst_preset_find(const char *name, const char *const **options, struct nst_err *err)
+	NST_MUST_CHECK;
+
+/* Append "NAME OPTION ..." to text, ended by NUL. */
+int nst_preset_format(const char *name, struct nst_buf *text, struct nst_err *err) NST_MUST_CHECK;
+
+#endif
