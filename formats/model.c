@@ -194,8 +194,8 @@ static int build_tensors(struct nst_build *b, const struct nst_model *m, const f
 	return part ? build_parts(b, m, count, part, err) : build_blocks(b, m, count, err);
 }
 
-int nst_model_build_parts(struct nst_build **out, const struct nst_model *m, const float *const *part,
-			  struct nst_err *err)
+int nst_model_build_parts(struct nst_build **out, const struct nst_model *m,
+			  const float *const *part, struct nst_err *err)
 {
 	uint64_t progress[3] = {m->epoch, m->step, m->seed};
 	struct nst_build *b = nst_build_new(NST_MODEL, m->tensors, err);

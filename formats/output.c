@@ -300,6 +300,17 @@ void nst_out_abort(struct nst_out *o)
 	free(o);
 }
 
+int nst_out_probe(const char *path, const struct nst_out_options *opt, struct nst_err *err)
+{
+	struct nst_out *o;
+	int r = nst_out_open(&o, path, opt, err);
+
+	if (r)
+		return r;
+	nst_out_abort(o);
+	return 0;
+}
+
 int nst_out_file(const char *path, const struct nst_out_options *opt, struct nst_build *b,
 		 struct nst_err *err)
 {

@@ -105,6 +105,10 @@ void nst_out_abort(struct nst_out *out);
  * standard output is redirected to), or the current one for a pipe.  Absolute; belongs to out. */
 const char *nst_out_dir(const struct nst_out *out);
 
+/* Open and abort: whether a file can be written, before the work that makes it. */
+int nst_out_probe(const char *path, const struct nst_out_options *opt, struct nst_err *err)
+	NST_MUST_CHECK;
+
 /* One image to one file: open, put_last, close. */
 int nst_out_file(const char *path, const struct nst_out_options *opt, struct nst_build *b,
 		 struct nst_err *err) NST_MUST_CHECK;

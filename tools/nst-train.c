@@ -13,11 +13,13 @@
 #include "libcore/cli/opt.h"
 #include "libcore/cli/progress.h"
 #include "libcore/cli/run.h"
+#include "libcore/cli/table.h"
 #include "libcore/cli/tty.h"
 #include "libcore/data/inputs.h"
 #include "libcore/data/preset.h"
 #include "libcore/data/profiling.h"
 #include "libcore/data/settings_options.h"
+#include "libcore/data/summary.h"
 #include "libcore/io/atomic.h"
 
 static struct train {
@@ -25,10 +27,10 @@ static struct train {
 	struct nst_request ask;
 	struct nst_words validation, teacher;
 	const char *init, *log, *resume, *checkpoint, *profile, *preset;
-	int64_t val_every;
+	int64_t val_every, classes;
 	double checkpoint_every; /* seconds */
 	uint64_t cache;
-	int new_classifier, keep_checkpoint, dry_run, list, list_presets;
+	int new_classifier, keep_checkpoint, dry_run, summary, json, list, list_presets;
 } f = {
 	.common = NST_COMMON_DEFAULT, .ask = NST_REQUEST_NONE, .val_every = 1,
 	.checkpoint_every = 120, .cache = 1 << 30,
@@ -41,30 +43,31 @@ static const struct nst_opt opts[] = {
 	NST_OPT_PRESET(0, "preset", "NAME", &f.preset, nst_preset_find,
 		       "set what was published under this name; other options override it"),
 	NST_OPT_FLAG(0, "dry-run", &f.dry_run, "print the plan of the run and end"),
-	NST_OPT_STRING(0, "init", "MODEL", &f.init, "start from the weights of MODEL"),
-	NST_OPT_FLAG(0, "new-classifier", &f.new_classifier,
-		     "with --init, start the last layer anew, for other classes"),
-	NST_OPT_LIST(0, "teacher", "MODEL", &f.teacher,
-		     "label unlabeled and pseudo-labeled rows with MODEL while training"),
+	NST_SUMMARY_OPTIONS(&f.summary, &f.json, &f.classes),
+	NST_INPUTS_OPTIONS(&f.init, &f.new_classifier, &f.teacher),
 	NST_SETTINGS_OPTIONS(&f.ask),
 	NST_OPT_SECTION("Watching and resuming"),
 	NST_OPT_LIST(0, "val", "SHARD", &f.validation,
 		     "measure accuracy on these rows; nothing is chosen by it"),
 	NST_OPT_INT(0, "val-every", "E", &f.val_every, 1, 1 << 24, "epochs between measurements"),
 	NST_OPT_STRING(0, "log", "FILE", &f.log, "keep a table of the epochs, tab-separated, in FILE"),
-	NST_OPT_OPTIONAL(0, "resume", "FILE", &f.resume,
-			 "continue from the checkpoint, where there is one"),
-	NST_OPT_STRING(0, "checkpoint", "FILE", &f.checkpoint,
-		       "where to save the state; unless given, the output's name with .ckpt"),
-	NST_OPT_DOUBLE(0, "checkpoint-every", "SECONDS", &f.checkpoint_every, 0, 1e6, NST_CLOSED,
-		       "at the next step after that time; 0 is every step"),
-	NST_OPT_FLAG(0, "keep-checkpoint", &f.keep_checkpoint, "do not remove it at the end"),
+	NST_RUN_CHECKPOINT_OPTIONS(&f.resume, &f.checkpoint, &f.checkpoint_every, &f.keep_checkpoint),
 	NST_OPT_SIZE(0, "cache", "BYTES", &f.cache, 0, UINT64_MAX,
 		     "keep small images decoded if they fit in so much memory"),
 	NST_PROFILE_OPTION(&f.profile),
 	NST_OPT_COMMON(&f.common),
 	NST_OPT_END,
 };
+
+static void summarize(const struct nst_training *t, const struct nst_settings *s, struct nst_err *e)
+{
+	struct nst_table table = {0};
+
+	nst_must(t ? nst_training_summary(t, &table, e) :
+		     nst_summary_of(&table, s, (size_t)f.classes, (unsigned)f.common.threads, e), e);
+	nst_must(nst_table_print(&table, f.json, e), e);
+	nst_table_release(&table);
+}
 
 /* The plan on standard output (--dry-run) or among the messages (-v), warnings always. */
 static void show_plan(const struct nst_training *t, struct nst_err *err)
@@ -74,41 +77,25 @@ static void show_plan(const struct nst_training *t, struct nst_err *err)
 
 	for (size_t i = 0; i < warnings->count; i++)
 		nst_warn("%s", warnings->item[i]);
-	nst_must(nst_training_plan(t, &lines, err), err);
-	for (size_t i = 0; i < lines.count; i++) {
-		if (f.dry_run)
-			puts(lines.item[i]);
-		else
-			nst_info("%s", lines.item[i]);
-	}
+	if (f.summary)
+		summarize(t, NULL, err);
+	else
+		nst_must(nst_training_plan(t, &lines, err), err);
+	nst_put_lines(lines.item, lines.count, f.dry_run);
 	nst_list_release(&lines);
 }
 
 /* A checkpoint that cannot be written is no reason to throw the run away. */
-static void save(const struct nst_training *t, struct nst_profile *profile, double *last)
+static void save(const struct nst_training *t, double *last)
 {
-	double since = nst_profile_now(profile);
 	struct nst_err err;
 
 	if (nst_training_save(t, f.checkpoint, &err) < 0)
 		nst_warn("%s; the run goes on without a checkpoint", err.msg);
-	nst_profile_add(profile, 0, NST_PHASE_WRITE, 0, since);
 	*last = nst_now();
 }
 
-static void interrupted(const struct nst_training *t, struct nst_err *err)
-{
-	if (f.checkpoint)
-		nst_must(nst_training_save(t, f.checkpoint, err), err);
-	nst_fail(err, NST_EINTERRUPTED, "interrupted at step %llu of %llu, %s%s%s",
-		 (unsigned long long)nst_training_step_count(t),
-		 (unsigned long long)nst_training_steps(t),
-		 f.checkpoint ? "--resume continues from '" : "nothing is saved",
-		 f.checkpoint ? f.checkpoint : "", f.checkpoint ? "'" : "");
-	nst_die(err);
-}
-
-static void run(struct nst_training *t, struct nst_profile *profile, struct nst_err *err)
+static void run(struct nst_training *t, struct nst_err *err)
 {
 	uint64_t from = nst_training_step_count(t), told = from, batch = nst_training_batch(t);
 	double epoch_start = nst_now(), last_save = epoch_start;
@@ -132,9 +119,9 @@ static void run(struct nst_training *t, struct nst_profile *profile, struct nst_
 		}
 		nst_progress_at(&progress, (nst_training_step_count(t) - from) * batch);
 		if (nst_interrupted() && !nst_training_done(t))
-			interrupted(t, err);
+			nst_must(nst_training_interrupted(t, f.checkpoint, err), err);
 		if (f.checkpoint && nst_now() - last_save >= f.checkpoint_every)
-			save(t, profile, &last_save);
+			save(t, &last_save);
 	}
 	nst_progress_end(&progress);
 }
@@ -143,10 +130,9 @@ static void run(struct nst_training *t, struct nst_profile *profile, struct nst_
 static void resume(struct nst_training *t, struct nst_err *err)
 {
 	if (f.checkpoint && access(f.checkpoint, F_OK) == 0) {
-		if (!f.resume)
-			nst_must(nst_fail(err, NST_EINVAL, "'%s' is there: --resume continues from it; remove "
-				      "it to start afresh", f.checkpoint), err);
-		nst_must(nst_training_resume(t, f.checkpoint, err), err);
+		nst_must(f.resume ? nst_training_resume(t, f.checkpoint, err) :
+			 nst_fail(err, NST_EINVAL, "'%s' is there: --resume continues from it; remove it "
+				  "to start afresh", f.checkpoint), err);
 		nst_note("continuing from step %llu of %llu",
 			 (unsigned long long)nst_training_step_count(t),
 			 (unsigned long long)nst_training_steps(t));
@@ -155,18 +141,26 @@ static void resume(struct nst_training *t, struct nst_err *err)
 		nst_must(nst_training_write_log(t, f.log, err), err);
 }
 
-/* Among the messages, or on standard output. */
-static void show_preset(const char *name, int message)
+/* One among the messages, or all on standard output. */
+static void show_presets(const char *name)
 {
-	struct nst_buf text = {0};
+	struct nst_list lines = {0};
 	struct nst_err err;
 
-	nst_must(nst_preset_format(name, &text, &err), &err);
-	if (message)
-		nst_note("preset %s", (const char *)text.data);
+	nst_must(nst_preset_lines(name, &lines, &err), &err);
+	if (name)
+		nst_note("preset %s", lines.item[0]);
 	else
-		puts((const char *)text.data);
-	nst_buf_release(&text);
+		nst_put_lines(lines.item, lines.count, 1);
+	nst_list_release(&lines);
+}
+
+static int end(char *line)
+{
+	nst_words_release(&f.validation);
+	nst_words_release(&f.teacher);
+	free(line);
+	return nst_finish_stdout();
 }
 
 /* What needs no input. */
@@ -174,10 +168,22 @@ static int list(char *line)
 {
 	for (size_t i = 0; f.list && nst_arch_listed(i); i++)
 		puts(nst_arch_listed(i));
-	for (size_t i = 0; f.list_presets && nst_preset_name(i); i++)
-		show_preset(nst_preset_name(i), 0);
-	free(line);
-	return nst_finish_stdout();
+	if (f.list_presets)
+		show_presets(NULL);
+	return end(line);
+}
+
+static void check_usage(size_t operands)
+{
+	if (f.ask.arch && f.ask.arch_file && !f.preset)
+		nst_usage_error("--arch and --arch-file exclude each other");
+	if (f.summary && f.dry_run)
+		nst_usage_error("--summary and --dry-run exclude each other");
+	if (!f.summary && (f.json || f.classes))
+		nst_usage_error("--json and --classes are for --summary");
+	if (f.classes && operands)
+		nst_usage_error("--classes is for --summary without rows: the classes are theirs");
+	f.dry_run |= f.summary;
 }
 
 int main(int argc, char **argv)
@@ -193,15 +199,16 @@ int main(int argc, char **argv)
 	struct nst_input_names names = {paths, f.validation.word, f.teacher.word, out.ninputs,
 					f.validation.n, f.teacher.n, f.init, f.new_classifier};
 	struct nst_inputs in = {0};
-	struct nst_training_options o = {.settings = &settings, .cache = f.cache, .plan_only = f.dry_run,
-					 .validate_every = (uint64_t)f.val_every};
+	struct nst_training_options o = {.settings = &settings, .cache = f.cache,
+		.plan_only = f.dry_run || f.summary, .validate_every = (uint64_t)f.val_every};
 	struct nst_modelfile_build model;
 	struct nst_training *t;
-	struct nst_out *probe;
 
 	if (f.list || f.list_presets)
 		return list(line);
-	nst_need_input(argc - first, "a shard or a mix");
+	check_usage(out.ninputs);
+	if (!f.summary)
+		nst_need_input(argc - first, "a shard or a mix");
 	if (!f.dry_run)
 		nst_refuse_terminal(f.common.output);
 	f.checkpoint = nst_run_checkpoint(f.checkpoint, f.resume, f.common.output);
@@ -209,12 +216,15 @@ int main(int argc, char **argv)
 	nst_must(line ? 0 : err.code, &err);
 	out.run = f.common.no_provenance ? NULL : line;
 	if (f.preset)
-		show_preset(f.preset, 1);
+		show_presets(f.preset);
 	nst_must(nst_settings_resolve(&f.ask, &settings, &err), &err);
-	if (!f.dry_run) { /* whether the model can be written is better known now than at the end */
-		nst_must(nst_out_open(&probe, f.common.output, &out, &err), &err);
-		nst_out_abort(probe);
+	if (f.summary && !out.ninputs) {
+		summarize(NULL, &settings, &err);
+		return end(line);
 	}
+	if (!f.dry_run) /* better known now than at the end */
+		nst_must(nst_out_probe(f.common.output, &out, &err), &err);
+	nst_must(nst_run_refuse_input(f.common.output, &f.ask.arch_file, !!f.ask.arch_file, &err), &err);
 	nst_must(nst_run_refuse_input(f.log, paths, out.ninputs, &err), &err);
 	nst_must(nst_run_refuse_input(f.profile, paths, out.ninputs, &err), &err);
 	nst_must(nst_pool_new((unsigned)f.common.threads, &o.pool, &err), &err);
@@ -224,7 +234,7 @@ int main(int argc, char **argv)
 	show_plan(t, &err);
 	if (!f.dry_run) {
 		resume(t, &err);
-		run(t, o.profile, &err);
+		run(t, &err);
 		nst_must(nst_training_build(t, &model, &err), &err);
 		nst_must(nst_out_file(f.common.output, &out, model.build, &err), &err);
 		nst_modelfile_build_release(&model);
@@ -236,8 +246,5 @@ int main(int argc, char **argv)
 	nst_inputs_release(&in);
 	nst_profile_free(o.profile);
 	nst_pool_free(o.pool);
-	nst_words_release(&f.validation);
-	nst_words_release(&f.teacher);
-	free(line);
-	return nst_finish_stdout();
+	return end(line);
 }

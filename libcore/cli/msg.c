@@ -114,6 +114,16 @@ void nst_info(const char *fmt, ...)
 	va_end(ap);
 }
 
+void nst_put_lines(char *const *line, size_t n, int to_stdout)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (to_stdout)
+			puts(line[i]);
+		else
+			nst_info("%s", line[i]);
+	}
+}
+
 static void say_error(const char *fmt, ...) NST_PRINTF(1, 2);
 static void say_error(const char *fmt, ...)
 {

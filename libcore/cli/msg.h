@@ -6,6 +6,8 @@
 #ifndef NST_CLI_MSG_H
 #define NST_CLI_MSG_H
 
+#include <stddef.h>
+
 #include "libcore/util/err.h"
 
 /* Make the process ready: name for messages, descriptors 0 to 2 in place, SIGPIPE at its default
@@ -21,6 +23,9 @@ int nst_verbosity(void);
 void nst_warn(const char *fmt, ...) NST_PRINTF(1, 2); /* "program: warning: ..." */
 void nst_note(const char *fmt, ...) NST_PRINTF(1, 2); /* results and summaries for people */
 void nst_info(const char *fmt, ...) NST_PRINTF(1, 2); /* with -v */
+
+/* Whole lines, of a plan or a list: on standard output, or as information. */
+void nst_put_lines(char *const *line, size_t n, int to_stdout);
 
 /* Print the error and exit with 1; for NST_EINTERRUPTED, die by the signal that was caught. */
 void nst_die(const struct nst_err *err) __attribute__((noreturn));

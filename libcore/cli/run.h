@@ -28,6 +28,16 @@ int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n
  * usage error for names that cannot be. */
 const char *nst_run_checkpoint(const char *checkpoint, const char *resume, const char *output);
 
+/* The rows of the option table that go with it; targets: two const char *, a double, an int. */
+#define NST_RUN_CHECKPOINT_OPTIONS(resume, checkpoint, seconds, keep) \
+	NST_OPT_OPTIONAL(0, "resume", "FILE", resume, \
+			 "continue from the checkpoint, where there is one"), \
+	NST_OPT_STRING(0, "checkpoint", "FILE", checkpoint, \
+		       "where to save the state; unless given, the output's name with .ckpt"), \
+	NST_OPT_DOUBLE(0, "checkpoint-every", "SECONDS", seconds, 0, 1e6, NST_CLOSED, \
+		       "at the next step after that time; 0 is every step"), \
+	NST_OPT_FLAG(0, "keep-checkpoint", keep, "do not remove it at the end")
+
 /* 1 when standard input is among these names. */
 int nst_run_reads_stdin(const char *const *paths, size_t n);
 

@@ -1,5 +1,5 @@
-/* Specs in files of the user.  All that a spec may be is the parser's to say; here are the bytes, and
- * the name, which stands in settings, models and messages and so must be a plain word. */
+/* Specs in files of the user.  All that a spec may be is the parser's to say; here are the bytes,
+ * and the name, which stands in settings, models and messages and so must be a plain word. */
 #include "libcore/data/archfile.h"
 
 #include <string.h>

@@ -5,6 +5,15 @@
 
 #include "libcore/data/training.h"
 
+/* The rows of a tool's option table for the models among them; targets: a const char *, an int, a
+ * struct nst_words. */
+#define NST_INPUTS_OPTIONS(init, new_classifier, teacher) \
+	NST_OPT_STRING(0, "init", "MODEL", init, "start from the weights of MODEL"), \
+	NST_OPT_FLAG(0, "new-classifier", new_classifier, \
+		     "with --init, start the last layer anew, for other classes"), \
+	NST_OPT_LIST(0, "teacher", "MODEL", teacher, \
+		     "label unlabeled and pseudo-labeled rows with MODEL while training")
+
 /* Names, "-" for standard input; borrowed. */
 struct nst_input_names {
 	const char *const *rows, *const *validation, *const *teacher;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "libcore/util/mem.h"
+
 enum { WORDS = 28 };
 
 /* Section 3.1: 2048 labeled images a step at rate 0.128, 5 epochs of warm-up, RMSProp, final
@@ -69,14 +71,27 @@ int nst_preset_find(const char *name, const char *const **options, struct nst_er
 	return nst_fail(err, NST_EINVAL, "there is no preset '%s', --list-presets shows them", name);
 }
 
-int nst_preset_format(const char *name, struct nst_buf *text, struct nst_err *err)
+static int add_line(const char *name, struct nst_list *lines, struct nst_err *err)
 {
 	const char *const *option = NULL;
+	struct nst_buf text = {0};
 	int r = nst_preset_find(name, &option, err);
 
 	if (r == 0)
-		r = nst_buf_printf(text, err, "%s", name);
+		r = nst_buf_printf(&text, err, "%s", name);
 	for (; r == 0 && *option; option++)
-		r = nst_buf_printf(text, err, " %s", *option);
+		r = nst_buf_printf(&text, err, " %s", *option);
+	if (r == 0)
+		r = nst_list_add(lines, (const char *)text.data, err);
+	nst_buf_release(&text);
+	return r;
+}
+
+int nst_preset_lines(const char *name, struct nst_list *lines, struct nst_err *err)
+{
+	int r = name ? add_line(name, lines, err) : 0;
+
+	for (size_t i = 0; !name && r == 0 && nst_preset_name(i); i++)
+		r = add_line(nst_preset_name(i), lines, err);
 	return r;
 }

@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
+#include "libcore/io/list.h"
 #include "libcore/util/err.h"
-#include "libcore/util/mem.h"
 
 /* Name number i, or NULL behind the last. */
 const char *nst_preset_name(size_t i);
@@ -18,7 +18,7 @@ const char *nst_preset_name(size_t i);
 int nst_preset_find(const char *name, const char *const **options, struct nst_err *err)
 	NST_MUST_CHECK;
 
-/* Append "NAME OPTION ..." to text, ended by NUL. */
-int nst_preset_format(const char *name, struct nst_buf *text, struct nst_err *err) NST_MUST_CHECK;
+/* Append a line "NAME OPTION ..." for this name, or one for each (NULL). */
+int nst_preset_lines(const char *name, struct nst_list *lines, struct nst_err *err) NST_MUST_CHECK;
 
 #endif

@@ -180,8 +180,8 @@ int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, st
 	if (!r->arch && !r->arch_file)
 		return nst_fail(err, NST_EINVAL, "no architecture: give one with --arch, "
 				"--list-archs shows them");
-	if ((r->arch ? nst_arch_find(r->arch, &s->arch, err) :
-		       nst_arch_load(r->arch_file, &s->arch, err)) < 0)
+	if ((r->arch_file ? nst_arch_load(r->arch_file, &s->arch, err) :
+			    nst_arch_find(r->arch, &s->arch, err)) < 0)
 		return err->code;
 	if (resolve_preprocess(r, s, err) < 0)
 		return err->code;
@@ -196,6 +196,21 @@ int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, st
 	resolve_train(r, s);
 	if (resolve_schedule(r, s, err) < 0 || resolve_augment(r, s, err) < 0)
 		return err->code;
+	return 0;
+}
+
+int nst_settings_training(const struct nst_settings *s, const struct nst_net *net, size_t rows,
+			  struct nst_train_options *o, struct nst_err *err)
+{
+	size_t grain = s->train.grain ? s->train.grain : nst_train_grain(rows);
+
+	if ((rows - 1) % grain + 1 < nst_net_least_grain(net, s->train.freeze))
+		return nst_fail(err, NST_EINVAL, "a step of %zu row%s leaves a grain of a single row, "
+				"which has no batch statistics where maps have a single pixel: change "
+				"--batch or --grain (%zu), or take a larger --size", rows,
+				rows == 1 ? "" : "s", grain);
+	*o = s->train;
+	o->grain = grain < rows ? grain : rows;
 	return 0;
 }
 

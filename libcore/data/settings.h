@@ -22,7 +22,7 @@
 
 /* NaN, -1 and NULL mean: not said.  Start from NST_REQUEST_NONE. */
 struct nst_request {
-	const char *arch, *arch_file; /* one of them */
+	const char *arch, *arch_file; /* the second one goes first */
 	const char *randaugment, *autoaugment, *mean, *std;
 	uint64_t seed;
 	int64_t size, batch, accumulate, grain, cutout, freeze, crop_padding, erasing_count;
@@ -85,6 +85,12 @@ struct nst_settings {
 /* Returns 0, or NST_EINVAL with a sentence: an unknown architecture, numbers that do not fit. */
 int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, struct nst_err *err)
 	NST_MUST_CHECK;
+
+/* The options to train steps of so many rows with: the grain that suits them unless one was asked for,
+ * and not more than there are, since rows that no step has need no memory.  Returns 0, or NST_EINVAL
+ * where a grain of a single row would be left without statistics (nst_net_least_grain). */
+int nst_settings_training(const struct nst_settings *s, const struct nst_net *net, size_t rows,
+			  struct nst_train_options *o, struct nst_err *err) NST_MUST_CHECK;
 
 /* Append the set as lines "lr=0.05", named as the options are. */
 int nst_settings_lines(const struct nst_settings *s, struct nst_list *lines, struct nst_err *err)

@@ -9,6 +9,7 @@
 
 #include "libcore/data/loader.h"
 #include "libcore/data/sampler.h"
+#include "libcore/data/summary.h"
 #include "libcore/io/atomic.h"
 #include "libcore/nn/infer.h"
 #include "libcore/select/metrics.h"
@@ -26,6 +27,7 @@ struct sums {
 struct nst_training {
 	struct nst_training_options o;
 	struct nst_settings full; /* those of o with the grain */
+	struct nst_train_options working; /* for steps of that size */
 	struct nst_net *net;
 	struct nst_trainer *trainer;
 	struct nst_sampler *sampler;
@@ -153,11 +155,8 @@ static int check_batch(struct nst_training *t, struct nst_err *err)
 	}
 	if (t->full.bn_stats != NST_BN_JOINT && check_apart(t, err) < 0)
 		return err->code;
-	if ((batch - 1) % grain + 1 < nst_net_least_grain(t->net, t->full.train.freeze))
-		return nst_fail(err, NST_EINVAL, "a step of %zu row%s leaves a grain of a single row, "
-				"which has no batch statistics where maps have a single pixel: change "
-				"--batch or --grain (%zu), or take a larger --size", batch,
-				batch == 1 ? "" : "s", grain);
+	if (nst_settings_training(&t->full, t->net, batch, &t->working, err) < 0)
+		return err->code;
 	if (rest && rest < grain / 2)
 		return warn(t, err, "the last grain of a step has only %zu of %zu rows, which makes its "
 			    "batch statistics poor: use a batch that is a multiple of the grain", rest,
@@ -224,17 +223,6 @@ static int open_teacher(struct nst_training *t, size_t rows, struct nst_err *err
 	return nst_labeler_begin(t->o.teacher, ds, err);
 }
 
-/* The grain as it is worked on: no memory is needed for rows that no step has. */
-static struct nst_train_options train_options(const struct nst_training *t)
-{
-	struct nst_train_options o = t->full.train;
-	size_t batch = nst_sampler_batch(t->sampler);
-
-	if (o.grain > batch)
-		o.grain = batch;
-	return o;
-}
-
 /* What computes, and room for the rows of a step. */
 static int open_engine(struct nst_training *t, size_t batch, struct nst_err *err)
 {
@@ -249,10 +237,9 @@ static int open_engine(struct nst_training *t, size_t batch, struct nst_err *err
 		.workers = nst_pool_threads(t->o.pool),
 		.profile = t->o.profile,
 	};
-	const struct nst_train_options training = train_options(t);
 
 	if (nst_loader_new(&t->loader, t->o.rows, &loading, err) < 0 ||
-	    nst_trainer_new(t->net, &training, t->o.pool, &t->trainer, err) < 0 ||
+	    nst_trainer_new(t->net, &t->working, t->o.pool, &t->trainer, err) < 0 ||
 	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0 || set_weights(t, err) < 0)
 		return err->code;
 	t->draw = nst_alloc(batch, sizeof(*t->draw), err);
@@ -402,11 +389,10 @@ static int plan_line(struct nst_list *l, struct nst_err *err, const char *fmt, .
 
 int nst_training_plan(const struct nst_training *t, struct nst_list *l, struct nst_err *err)
 {
-	const struct nst_train_options o = train_options(t);
 	unsigned threads = nst_pool_threads(t->o.pool);
 	size_t memory;
 
-	if (nst_train_memory(t->net, &o, nst_training_batch(t), threads, &memory, err) < 0)
+	if (nst_train_memory(t->net, &t->working, nst_training_batch(t), threads, &memory, err) < 0)
 		return err->code;
 	if (plan_line(l, err, "rows: %llu labeled, %llu pseudo-labeled, %zu classes",
 		      (unsigned long long)nst_sampler_count(t->sampler, NST_ROLE_LABELED),
@@ -424,6 +410,12 @@ int nst_training_plan(const struct nst_training *t, struct nst_list *l, struct n
 		      (double)memory / (1 << 20), threads) < 0)
 		return err->code;
 	return nst_settings_lines(&t->full, l, err);
+}
+
+int nst_training_summary(const struct nst_training *t, struct nst_table *table, struct nst_err *err)
+{
+	return nst_summary_fill(table, t->net, &t->working, nst_training_batch(t),
+				nst_pool_threads(t->o.pool), err);
 }
 
 /* ---- steps -------------------------------------------------------------------------------- */
@@ -768,6 +760,7 @@ int nst_training_save(const struct nst_training *t, const char *path, struct nst
 {
 	struct nst_modelfile_build b = {0};
 	struct nst_list options = {0};
+	double since = nst_profile_now(t->o.profile);
 	int r;
 
 	r = identity(t, &options, err);
@@ -779,7 +772,18 @@ int nst_training_save(const struct nst_training *t, const char *path, struct nst
 		r = nst_out_file(path, NULL, b.build, err);
 	nst_modelfile_build_release(&b);
 	nst_list_release(&options);
+	nst_profile_add(t->o.profile, 0, NST_PHASE_WRITE, 0, since);
 	return r;
+}
+
+int nst_training_interrupted(const struct nst_training *t, const char *path, struct nst_err *err)
+{
+	if (path && nst_training_save(t, path, err) < 0)
+		return err->code;
+	return nst_fail(err, NST_EINTERRUPTED, "interrupted at step %llu of %llu, %s%s%s",
+			(unsigned long long)t->step, (unsigned long long)t->steps,
+			path ? "--resume continues from '" : "nothing is saved", path ? path : "",
+			path ? "'" : "");
 }
 
 /* A file of the user's may have changed under its name since. */

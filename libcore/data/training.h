@@ -21,6 +21,7 @@
 #include "libcore/io/list.h"
 #include "libcore/nn/profile.h"
 #include "libcore/par/pool.h"
+#include "libcore/util/table.h"
 
 struct nst_training;
 
@@ -67,6 +68,10 @@ const struct nst_list *nst_training_warnings(const struct nst_training *t);
 int nst_training_plan(const struct nst_training *t, struct nst_list *lines, struct nst_err *err)
 	NST_MUST_CHECK;
 
+/* The net, layer by layer, and what it takes: summary.h. */
+int nst_training_summary(const struct nst_training *t, struct nst_table *table, struct nst_err *err)
+	NST_MUST_CHECK;
+
 size_t nst_training_batch(const struct nst_training *t);        /* rows of a step */
 uint64_t nst_training_steps(const struct nst_training *t);      /* in all */
 uint64_t nst_training_step_count(const struct nst_training *t); /* done */
@@ -87,6 +92,11 @@ int nst_training_write_log(const struct nst_training *t, const char *path, struc
 int nst_training_save(const struct nst_training *t, const char *path, struct nst_err *err)
 	NST_MUST_CHECK;
 int nst_training_resume(struct nst_training *t, const char *path, struct nst_err *err)
+	NST_MUST_CHECK;
+
+/* Save to a file that can be continued from, if there is a path, and fail with NST_EINTERRUPTED and
+ * a sentence that says where it stopped and what continues; or with what saving failed by. */
+int nst_training_interrupted(const struct nst_training *t, const char *path, struct nst_err *err)
 	NST_MUST_CHECK;
 
 /* The model as it is now, with weights, moving average, settings and log; its parents are the

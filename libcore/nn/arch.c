@@ -428,8 +428,8 @@ size_t nst_arch_round_repeats(size_t repeats, double depth)
 }
 
 /* EfficientNet's stages, and the scaling of B0 to B8: google-research/noisystudent
- * efficientnet_builder.py.  L0, L1 and L2: Xie et al. 2020, table 7 of the first version, with the
- * size they were trained at and the dropout of section 3.1. */
+ * efficientnet_builder.py.  L0, L1 and L2: the table of architectures in the first version of Xie et
+ * al. 2020, with the size they were trained at and the dropout of section 3.1. */
 static const struct {
 	size_t k, stride, expand, channels, repeats;
 } mb_stage[] = {

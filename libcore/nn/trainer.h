@@ -62,8 +62,8 @@ struct nst_step_stats {
 	uint64_t pseudo_agree;            /* the same of pseudo rows */
 };
 
-/* Bytes that a trainer with these options will allocate for batches of `batch` rows.  Nothing of that
- * is allocated here. */
+/* Bytes that a trainer with these options will allocate for batches of `batch` rows.  Nothing of
+ * that is allocated here. */
 int nst_train_memory(const struct nst_net *net, const struct nst_train_options *o, size_t batch,
 		     unsigned threads, size_t *bytes, struct nst_err *err) NST_MUST_CHECK;
 

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "libcore/cli/json.h"
+#include "libcore/cli/table.h"
 #include "libcore/cli/msg.h"
 #include "libcore/cli/opt.h"
 #include "libcore/cli/progress.h"
@@ -838,6 +839,61 @@ static void test_json_remembers_losses(void **state)
 	nst_buf_release(&b);
 }
 
+/* A table as text and as JSON: nothing, text, numbers, bytes, and a text that is too long. */
+static void test_tables(void **state)
+{
+	static const struct nst_label columns[] = {
+		{"name", "layer"}, {"count", "number"}, {"kind", "kind"}};
+	static const char want[] = "layer   number  kind\n"
+				   "a            7  x\n"
+				   "bcdefg       -  yz\n"
+				   "\n"
+				   "rows                            2\n"
+				   "memory                          3 MiB\n",
+			  json[] = "{\n  \"rows\": 2,\n  \"bytes\": 3145728,\n  \"list\": [\n"
+				   "    {\n      \"name\": \"a\",\n      \"count\": 7,\n"
+				   "      \"kind\": \"x\"\n    },\n"
+				   "    {\n      \"name\": \"bcdefg\",\n      \"count\": null,\n"
+				   "      \"kind\": \"yz\"\n    }\n  ]\n}\n";
+	struct nst_table t = {.name = "list", .column = columns, .columns = 3};
+	struct nst_buf b = {0};
+	struct nst_value *row, long_text;
+	char big[200];
+
+	(void)state;
+	row = nst_table_row(&t, &err);
+	row[0] = nst_value_text("a");
+	row[1] = nst_value_number(7);
+	row[2] = nst_value_text("x");
+	row = nst_table_row(&t, &err);
+	assert_int_equal(row[0].kind, NST_VALUE_NONE);
+	row[0] = nst_value_text("bcdefg");
+	row[2] = nst_value_text("yz");
+	nst_table_fact(&t, "rows", "rows", nst_value_number(2));
+	nst_table_fact(&t, "bytes", "memory", nst_value_bytes(3 << 20));
+	assert_int_equal(nst_table_text(&t, &b, &err), 0);
+	assert_string_equal((const char *)b.data, want);
+	b.len = 0;
+	assert_int_equal(nst_table_json(&t, &b, &err), 0);
+	assert_int_equal(nst_buf_append(&b, "", 1, &err), 0);
+	assert_string_equal((const char *)b.data, json);
+	nst_buf_release(&b);
+
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = 0;
+	long_text = nst_value_text(big);
+	assert_int_equal(strlen(long_text.text), sizeof(long_text.text) - 1);
+	for (int i = 0; i < 1000; i++)
+		assert_non_null(nst_table_row(&t, &err));
+	for (int i = 0; i < 2 * NST_TABLE_FACTS; i++)
+		nst_table_fact(&t, "x", "x", long_text);
+	assert_int_equal(t.facts, NST_TABLE_FACTS);
+	assert_int_equal(t.rows, 1002);
+	assert_string_equal(t.cell[3].text, "bcdefg");
+	nst_table_release(&t);
+	assert_null(t.cell);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -857,6 +913,7 @@ int main(void)
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_terminals),
+		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_json_layout),
 		cmocka_unit_test(test_json_doubles_read_back),
 		cmocka_unit_test(test_json_repairs_strings),

@@ -762,8 +762,8 @@ static void test_memory_of_few_grains(void **state)
 	nst_net_free(net);
 }
 
-/* EfficientNet-L2 at the size of its training, an image at a time: 24 GiB are enough.  Weights, their
- * average, two slots, gradients, and packed for both passes are seven times its parameters. */
+/* EfficientNet-L2 at the size of its training, an image at a time: 24 GiB are enough.  Weights,
+ * their average, two slots, gradients, and packed for both passes are seven times its parameters. */
 static void test_memory_of_the_largest_net(void **state)
 {
 	struct nst_train_options o;
