@@ -124,6 +124,24 @@ int nst_build_segments(struct nst_build *b, const char *name, const struct nst_s
 	return c ? set_segments(c, seg, n, err) : err->code;
 }
 
+int nst_build_scattered(struct nst_build *b, const char *name, enum nst_type type, uint64_t n,
+			uint64_t cols, const struct nst_segment *seg, size_t nseg,
+			struct nst_err *err)
+{
+	struct nst_build_column *c = place(b, name, type, cols ? 2 : 1, n, cols ? cols : 1,
+					   nst_type_size(type), err);
+	size_t total = 0;
+
+	if (!c)
+		return err->code;
+	for (size_t i = 0; i < nseg; i++)
+		total += seg[i].size;
+	if (total != c->size)
+		return nst_fail(err, NST_EINVAL, "column '%s' has %zu bytes in segments of %zu", name,
+				c->size, total);
+	return set_segments(c, seg, nseg, err);
+}
+
 int nst_build_strings(struct nst_build *b, const char *name, const char *const *s, size_t n,
 		      struct nst_err *err)
 {

@@ -144,13 +144,12 @@ static int build_table(struct nst_build *b, const struct nst_model *m, uint64_t 
 	return r;
 }
 
-static int build_tensors(struct nst_build *b, const struct nst_model *m, struct nst_err *err)
+/* The columns of numbers, each of which is one block. */
+static int build_blocks(struct nst_build *b, const struct nst_model *m, uint64_t count,
+			struct nst_err *err)
 {
-	uint64_t count;
-	int r = build_table(b, m, &count, err);
+	int r = nst_build_column(b, "param/data", NST_F32, count, 0, m->data, err);
 
-	if (!r)
-		r = nst_build_column(b, "param/data", NST_F32, count, 0, m->data, err);
 	if (!r && m->ema)
 		r = nst_build_column(b, "param/ema", NST_F32, count, 0, m->ema, err);
 	if (!r && m->slot && m->slots)
@@ -158,7 +157,45 @@ static int build_tensors(struct nst_build *b, const struct nst_model *m, struct 
 	return r;
 }
 
-int nst_model_build(struct nst_build **out, const struct nst_model *m, struct nst_err *err)
+/* The same of tensors that lie apart. */
+static int build_parts(struct nst_build *b, const struct nst_model *m, uint64_t count,
+		       const float *const *part, struct nst_err *err)
+{
+	size_t n = (size_t)m->tensors, slots = m->slot ? (size_t)m->slots : 0;
+	size_t vectors = 1 + !!m->ema + slots, at = 0;
+	struct nst_segment *seg = nst_alloc(n, vectors * sizeof(*seg), err);
+	int r = seg ? 0 : err->code;
+
+	for (size_t i = 0; !r && i < vectors * n; i++) {
+		uint64_t size;
+
+		(void)shape_count(m->tensor[i % n].shape, &size); /* build_table has looked */
+		seg[i] = (struct nst_segment){part[i], (size_t)size * sizeof(**part)};
+	}
+	if (!r)
+		r = nst_build_scattered(b, "param/data", NST_F32, count, 0, seg, n, err);
+	if (!r && m->ema)
+		r = nst_build_scattered(b, "param/ema", NST_F32, count, 0, seg + (at += n), n, err);
+	if (!r && slots)
+		r = nst_build_scattered(b, "param/slot", NST_F32, slots, count, seg + (at += n),
+					slots * n, err);
+	free(seg);
+	return r;
+}
+
+static int build_tensors(struct nst_build *b, const struct nst_model *m, const float *const *part,
+			 struct nst_err *err)
+{
+	uint64_t count;
+	int r = build_table(b, m, &count, err);
+
+	if (r)
+		return r;
+	return part ? build_parts(b, m, count, part, err) : build_blocks(b, m, count, err);
+}
+
+int nst_model_build_parts(struct nst_build **out, const struct nst_model *m, const float *const *part,
+			  struct nst_err *err)
 {
 	uint64_t progress[3] = {m->epoch, m->step, m->seed};
 	struct nst_build *b = nst_build_new(NST_MODEL, m->tensors, err);
@@ -176,10 +213,15 @@ int nst_model_build(struct nst_build **out, const struct nst_model *m, struct ns
 	if (!r)
 		r = nst_build_names(b, m->class_name, m->classes, err);
 	if (!r)
-		r = build_tensors(b, m, err);
+		r = build_tensors(b, m, part, err);
 	if (!r && m->options)
 		r = nst_build_strings(b, "train/option", m->option, (size_t)m->options, err);
 	if (!r && m->log_lines)
 		r = nst_build_strings(b, "train/log", m->log, (size_t)m->log_lines, err);
 	return nst_build_hand_over(out, b, r);
+}
+
+int nst_model_build(struct nst_build **out, const struct nst_model *m, struct nst_err *err)
+{
+	return nst_model_build_parts(out, m, NULL, err);
 }

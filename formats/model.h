@@ -63,4 +63,10 @@ const struct nst_model_tensor *nst_model_find(const struct nst_model *m, const c
 int nst_model_build(struct nst_build **b, const struct nst_model *m, struct nst_err *err)
 	NST_MUST_CHECK;
 
+/* The same with every tensor where it lies: part has T pointers for data, as many for ema, if that
+ * is not NULL, and for each slot; data, ema and slot only say what there is.  The array is not
+ * needed afterwards, the numbers are borrowed until the put. */
+int nst_model_build_parts(struct nst_build **b, const struct nst_model *m, const float *const *part,
+			  struct nst_err *err) NST_MUST_CHECK;
+
 #endif

@@ -44,6 +44,12 @@ struct nst_segment {
 int nst_build_segments(struct nst_build *b, const char *name, const struct nst_segment *seg,
 		       size_t n, struct nst_err *err) NST_MUST_CHECK;
 
+/* Add a column as nst_build_column does, of n segments that together have its bytes; not one that
+ * may be compressed.  The segments' bytes are borrowed, the array itself is copied. */
+int nst_build_scattered(struct nst_build *b, const char *name, enum nst_type type, uint64_t n,
+			uint64_t cols, const struct nst_segment *seg, size_t nseg,
+			struct nst_err *err) NST_MUST_CHECK;
+
 /* Add a column of n strings; they are copied. */
 int nst_build_strings(struct nst_build *b, const char *name, const char *const *s, size_t n,
 		      struct nst_err *err) NST_MUST_CHECK;

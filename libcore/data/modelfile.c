@@ -133,20 +133,21 @@ int nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net,
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* What the built image borrows: one allocation for the vectors, one for the table, one for the text. */
+/* What the built image borrows, and where the tensors lie in the vectors: these are written from
+ * there, since a copy of them would be most of the memory of a training once more. */
 struct memory {
 	struct nst_model_tensor *tensor;
-	float *data;
+	const float **part;
 	const char **line;
 	struct nst_buf spec, preprocessing;
 };
 
-static void pack(const struct nst_net *net, const float *flat, float *out)
+/* Where the parameters of a flat vector lie.  Returns what is behind in the list. */
+static const float **place(const struct nst_net *net, const float *flat, const float **part)
 {
-	for (size_t i = 0; i < net->nparams; i++) {
-		memcpy(out, flat + net->param[i].offset, net->param[i].count * sizeof(*out));
-		out += net->param[i].count;
-	}
+	for (size_t i = 0; i < net->nparams; i++)
+		*part++ = flat + net->param[i].offset;
+	return part;
 }
 
 /* Cut the spec into lines, in place. */
@@ -170,16 +171,16 @@ static int fill(struct memory *mem, const struct nst_modelfile_content *c, struc
 		struct nst_err *err)
 {
 	const struct nst_net *net = c->net;
-	size_t vectors = 1 + !!c->ema, total = 0;
+	const float **at;
 
 	while (m->slots < 2 && c->slot[m->slots])
 		m->slots++;
-	vectors += m->slots;
-	for (size_t i = 0; i < net->nparams; i++)
-		total += net->param[i].count;
+	m->data = c->params;
+	m->ema = c->ema;
+	m->slot = c->slot[0];
 	mem->tensor = nst_zalloc(net->nparams, sizeof(*mem->tensor), err);
-	mem->data = nst_alloc(total, vectors * sizeof(*mem->data), err);
-	if (!mem->tensor || !mem->data || nst_arch_print(&net->arch, &mem->spec, err) < 0 ||
+	mem->part = nst_alloc(net->nparams, (2 + m->slots) * sizeof(*mem->part), err);
+	if (!mem->tensor || !mem->part || nst_arch_print(&net->arch, &mem->spec, err) < 0 ||
 	    spec_lines(mem, m, err) < 0 ||
 	    nst_preprocess_format(c->preprocess, &mem->preprocessing, err) < 0 ||
 	    nst_buf_append(&mem->preprocessing, "", 1, err) < 0)
@@ -187,21 +188,16 @@ static int fill(struct memory *mem, const struct nst_modelfile_content *c, struc
 
 	m->tensor = mem->tensor;
 	m->tensors = net->nparams;
-	m->count = total;
 	for (size_t i = 0; i < net->nparams; i++) {
 		mem->tensor[i].name = net->param[i].name;
 		for (size_t d = 0; d < net->param[i].rank; d++)
 			mem->tensor[i].shape[d] = (uint32_t)net->param[i].shape[d];
 	}
-	pack(net, c->params, mem->data);
-	m->data = mem->data;
-	if (c->ema) {
-		pack(net, c->ema, mem->data + total);
-		m->ema = mem->data + total;
-	}
+	at = place(net, c->params, mem->part);
+	if (c->ema)
+		at = place(net, c->ema, at);
 	for (size_t s = 0; s < m->slots; s++)
-		pack(net, c->slot[s], mem->data + (vectors - m->slots + s) * total);
-	m->slot = m->slots ? mem->data + (vectors - m->slots) * total : NULL;
+		at = place(net, c->slot[s], at);
 	return 0;
 }
 
@@ -228,7 +224,7 @@ int nst_modelfile_build(struct nst_modelfile_build *b, const struct nst_modelfil
 		return err->code;
 	if (fill(mem, c, &m, err) == 0) {
 		m.preprocessing = (const char *)mem->preprocessing.data;
-		if (nst_model_build(&b->build, &m, err) == 0)
+		if (nst_model_build_parts(&b->build, &m, mem->part, err) == 0)
 			return 0;
 	}
 	nst_modelfile_build_release(b);
@@ -242,7 +238,7 @@ void nst_modelfile_build_release(struct nst_modelfile_build *b)
 	nst_build_free(b->build);
 	if (mem) {
 		free(mem->tensor);
-		free(mem->data);
+		free(mem->part);
 		free(mem->line);
 		nst_buf_release(&mem->spec);
 		nst_buf_release(&mem->preprocessing);

@@ -42,7 +42,8 @@ int nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net,
  * are left alone. */
 void nst_modelfile_unpack(const struct nst_modelfile *m, const float *stored, float *flat);
 
-/* What goes into a file.  Vectors are in the flat layout of net; lines as in formats/model.h. */
+/* What goes into a file.  Vectors are in the flat layout of net and, like the names of classes, options
+ * and log, borrowed until it is written; lines as in formats/model.h. */
 struct nst_modelfile_content {
 	const struct nst_net *net;
 	const struct nst_preprocess *preprocess;

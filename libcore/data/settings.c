@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/data/archfile.h"
 #include "libcore/util/mem.h"
 
 const char *const nst_schedule_words[] = {"constant", "cosine", "staircase", "linear", "polynomial",
@@ -176,10 +177,11 @@ static int resolve_augment(const struct nst_request *r, struct nst_settings *s, 
 int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, struct nst_err *err)
 {
 	memset(s, 0, sizeof(*s));
-	if (!r->arch)
+	if (!r->arch && !r->arch_file)
 		return nst_fail(err, NST_EINVAL, "no architecture: give one with --arch, "
 				"--list-archs shows them");
-	if (nst_arch_find(r->arch, &s->arch, err) < 0)
+	if ((r->arch ? nst_arch_find(r->arch, &s->arch, err) :
+		       nst_arch_load(r->arch_file, &s->arch, err)) < 0)
 		return err->code;
 	if (resolve_preprocess(r, s, err) < 0)
 		return err->code;

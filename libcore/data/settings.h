@@ -22,7 +22,8 @@
 
 /* NaN, -1 and NULL mean: not said.  Start from NST_REQUEST_NONE. */
 struct nst_request {
-	const char *arch, *randaugment, *autoaugment, *mean, *std;
+	const char *arch, *arch_file; /* one of them */
+	const char *randaugment, *autoaugment, *mean, *std;
 	uint64_t seed;
 	int64_t size, batch, accumulate, grain, cutout, freeze, crop_padding, erasing_count;
 	double epochs, last_epochs, lr, warmup, final_lr, decay_rate, decay_epochs, power;

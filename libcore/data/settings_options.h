@@ -8,6 +8,8 @@
 
 #define NST_SETTINGS_OPTIONS(r) \
 	NST_OPT_STRING('a', "arch", "NAME", &(r)->arch, "train this architecture"), \
+	NST_OPT_STRING(0, "arch-file", "FILE", &(r)->arch_file, \
+		       "train the architecture that FILE describes, see ARCHITECTURES"), \
 	NST_OPT_INT(0, "size", "PIXELS", &(r)->size, 8, 4096, \
 		    "side of the input images; unless given, what the architecture is made for"), \
 	NST_OPT_STRING(0, "mean", "R,G,B", &(r)->mean, \
@@ -18,13 +20,13 @@
 		       "passes over the labeled rows; unless given, 350, or 100 for small images"), \
 	NST_OPT_DOUBLE(0, "last-epochs", "E", &(r)->last_epochs, 0, 1e6, NST_OPEN_LOW, \
 		       "train the last E of these epochs only, where the schedule has come to then"), \
-	NST_OPT_INT(0, "batch", "B", &(r)->batch, 2, 1 << 24, "labeled rows in a step"), \
+	NST_OPT_INT(0, "batch", "B", &(r)->batch, 1, 1 << 24, "labeled rows in a step"), \
 	NST_OPT_INT(0, "grad-accum-steps", "N", &(r)->accumulate, 1, 1 << 20, \
 		    "take the rows of N such batches before the weights change"), \
 	NST_OPT_DOUBLE(0, "ratio", "R", &(r)->ratio, 0, 1e6, NST_OPEN_LOW, \
 		       "pseudo-labeled rows for each labeled one; unless given, what the mix says, " \
 		       "or 1 with --teacher"), \
-	NST_OPT_INT(0, "grain", "ROWS", &(r)->grain, 2, 65536, \
+	NST_OPT_INT(0, "grain", "ROWS", &(r)->grain, 1, 65536, \
 		    "rows that share batch-norm statistics, and the piece of work of a thread; " \
 		    "unless given, 32, or half of a step of 32 to 63 rows"), \
 	NST_OPT_ENUM(0, "bn-stats", "KIND", &(r)->bn_stats, nst_bn_words, \

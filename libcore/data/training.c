@@ -153,10 +153,11 @@ static int check_batch(struct nst_training *t, struct nst_err *err)
 	}
 	if (t->full.bn_stats != NST_BN_JOINT && check_apart(t, err) < 0)
 		return err->code;
-	if (rest == 1)
-		return nst_fail(err, NST_EINVAL, "a step of %zu rows leaves a grain of a single row, "
-				"which has no batch statistics: change --batch or --grain (%zu)",
-				batch, grain);
+	if ((batch - 1) % grain + 1 < nst_net_least_grain(t->net, t->full.train.freeze))
+		return nst_fail(err, NST_EINVAL, "a step of %zu row%s leaves a grain of a single row, "
+				"which has no batch statistics where maps have a single pixel: change "
+				"--batch or --grain (%zu), or take a larger --size", batch,
+				batch == 1 ? "" : "s", grain);
 	if (rest && rest < grain / 2)
 		return warn(t, err, "the last grain of a step has only %zu of %zu rows, which makes its "
 			    "batch statistics poor: use a batch that is a multiple of the grain", rest,
@@ -223,6 +224,17 @@ static int open_teacher(struct nst_training *t, size_t rows, struct nst_err *err
 	return nst_labeler_begin(t->o.teacher, ds, err);
 }
 
+/* The grain as it is worked on: no memory is needed for rows that no step has. */
+static struct nst_train_options train_options(const struct nst_training *t)
+{
+	struct nst_train_options o = t->full.train;
+	size_t batch = nst_sampler_batch(t->sampler);
+
+	if (o.grain > batch)
+		o.grain = batch;
+	return o;
+}
+
 /* What computes, and room for the rows of a step. */
 static int open_engine(struct nst_training *t, size_t batch, struct nst_err *err)
 {
@@ -237,9 +249,10 @@ static int open_engine(struct nst_training *t, size_t batch, struct nst_err *err
 		.workers = nst_pool_threads(t->o.pool),
 		.profile = t->o.profile,
 	};
+	const struct nst_train_options training = train_options(t);
 
 	if (nst_loader_new(&t->loader, t->o.rows, &loading, err) < 0 ||
-	    nst_trainer_new(t->net, &s->train, t->o.pool, &t->trainer, err) < 0 ||
+	    nst_trainer_new(t->net, &training, t->o.pool, &t->trainer, err) < 0 ||
 	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0 || set_weights(t, err) < 0)
 		return err->code;
 	t->draw = nst_alloc(batch, sizeof(*t->draw), err);
@@ -389,11 +402,11 @@ static int plan_line(struct nst_list *l, struct nst_err *err, const char *fmt, .
 
 int nst_training_plan(const struct nst_training *t, struct nst_list *l, struct nst_err *err)
 {
+	const struct nst_train_options o = train_options(t);
 	unsigned threads = nst_pool_threads(t->o.pool);
 	size_t memory;
 
-	if (nst_train_memory(t->net, &t->full.train, nst_training_batch(t), threads, &memory,
-			     err) < 0)
+	if (nst_train_memory(t->net, &o, nst_training_batch(t), threads, &memory, err) < 0)
 		return err->code;
 	if (plan_line(l, err, "rows: %llu labeled, %llu pseudo-labeled, %zu classes",
 		      (unsigned long long)nst_sampler_count(t->sampler, NST_ROLE_LABELED),
@@ -769,6 +782,24 @@ int nst_training_save(const struct nst_training *t, const char *path, struct nst
 	return r;
 }
 
+/* A file of the user's may have changed under its name since. */
+static int check_arch(const struct nst_training *t, const struct nst_modelfile *m,
+		      struct nst_err *err)
+{
+	struct nst_buf theirs = {0}, own = {0};
+	int r = nst_arch_print(&m->net->arch, &theirs, err);
+
+	if (r == 0)
+		r = nst_arch_print(&t->net->arch, &own, err);
+	if (r == 0 && strcmp((const char *)theirs.data, (const char *)own.data))
+		r = nst_fail(err, NST_EINVAL, "%s is of a run whose architecture '%s' is another one: "
+			     "finish that run first, or remove the file", nst_image_name(m->image),
+			     m->model.architecture);
+	nst_buf_release(&theirs);
+	nst_buf_release(&own);
+	return r;
+}
+
 /* Compare what the file was made with to this run, line by line. */
 static int check_identity(const struct nst_training *t, const struct nst_modelfile *m,
 			  struct nst_err *err)
@@ -788,7 +819,7 @@ static int check_identity(const struct nst_training *t, const struct nst_modelfi
 		r = nst_fail(err, NST_EINVAL, m->model.slots ? "%s is of a run with other inputs" :
 			     "%s is a model, not a checkpoint", file);
 	nst_list_release(&own);
-	return r;
+	return r == 0 ? check_arch(t, m, err) : r;
 }
 
 static int restore(struct nst_training *t, const struct nst_modelfile *m, struct nst_err *err)

@@ -53,8 +53,8 @@ struct nst_epoch {
 /* For people: "epoch 3: loss 1.2345, labeled 1.2345 (67.89% right), ..."; returns out. */
 char *nst_epoch_format(const struct nst_epoch *e, char *out, size_t size);
 
-/* Set everything up.  Refuses unlabeled rows, a batch that leaves a grain of one row, an init that
- * does not fit. */
+/* Set everything up.  Refuses unlabeled rows, a batch that leaves a grain of one row where that has
+ * no statistics (nst_net_least_grain), an init that does not fit. */
 int nst_training_new(struct nst_training **t, const struct nst_training_options *o,
 		     struct nst_err *err) NST_MUST_CHECK;
 void nst_training_free(struct nst_training *t);

@@ -131,7 +131,7 @@ static struct key key_word(const char *name, const char *const *words, size_t n,
 
 static const double below_one = 0.999999;
 
-static int net_line_parse(char *rest, struct nst_arch *a, struct nst_err *err)
+static int net_line_parse(char *rest, size_t lineno, struct nst_arch *a, struct nst_err *err)
 {
 	int pad = 0, init = 0;
 	struct key keys[] = {
@@ -143,7 +143,7 @@ static int net_line_parse(char *rest, struct nst_arch *a, struct nst_err *err)
 		key_real("dropout", 0, below_one, &a->dropout),
 		key_real("drop-path", 0, below_one, &a->drop_path),
 	};
-	int r = keys_parse(rest, keys, COUNT(keys), a->name, 1, err);
+	int r = keys_parse(rest, keys, COUNT(keys), a->name, lineno, err);
 
 	a->pad = (enum nst_pad)pad;
 	a->init = (enum nst_init)init;
@@ -215,7 +215,7 @@ static int stage_line_parse(char *rest, struct nst_stage *s, const char *name, s
 
 /* Where a stage may stand: a convolution opens the net, with a pool behind it or not, a convolution
  * or a norm may close it, and blocks do not mix kinds (their parameters are numbered per kind). */
-static int order_check(const struct nst_arch *a, struct nst_err *err)
+static int order_check(const struct nst_arch *a, const size_t *lineno, struct nst_err *err)
 {
 	enum nst_stage_kind block = NST_STAGE_CONV;
 	size_t channels = a->nstages ? a->stage[0].channels : 0;
@@ -233,65 +233,90 @@ static int order_check(const struct nst_arch *a, struct nst_err *err)
 				return nst_fail(err, NST_EFORMAT,
 						"architecture '%s', line %zu: '%s' in the middle "
 						"of the net",
-						a->name, i + 2, kind_word[kind]);
+						a->name, lineno[i], kind_word[kind]);
 			continue;
 		}
 		if (block != NST_STAGE_CONV && block != kind)
 			return nst_fail(
 				err, NST_EFORMAT,
 				"architecture '%s', line %zu: '%s' blocks after '%s' blocks",
-				a->name, i + 2, kind_word[kind], kind_word[block]);
+				a->name, lineno[i], kind_word[kind], kind_word[block]);
 		if (kind != NST_STAGE_MBCONV && a->stage[i].shortcut == NST_SHORTCUT_PAD &&
 		    a->stage[i].channels < channels)
 			return nst_fail(err, NST_EFORMAT,
 					"architecture '%s', line %zu: shortcut=pad cannot make a "
 					"block narrower than its input",
-					a->name, i + 2);
+					a->name, lineno[i]);
 		channels = a->stage[i].channels;
 		block = kind;
 	}
 	return 0;
 }
 
+/* The line that begins at *text, without its end and blanks before it; *text becomes the next one.
+ * NULL behind the last. */
+static char *line_take(char **text)
+{
+	char *line = *text, *end;
+
+	if (!line)
+		return NULL;
+	end = line + strcspn(line, "\n");
+	*text = *end ? end + 1 : NULL;
+	while (end > line && strchr(" \t\r", end[-1]))
+		end--;
+	*end = 0;
+	return line + strspn(line, " \t");
+}
+
+/* A line of a stage. */
+static int stage_parse(const char *word, char *rest, size_t lineno, struct nst_arch *a,
+		       struct nst_err *err)
+{
+	int kind = word_find(kind_word, COUNT(kind_word), word);
+	struct nst_stage *s;
+
+	if (a->nstages == NST_ARCH_STAGES)
+		return nst_fail(err, NST_ELIMIT, "architecture '%s' has more than %d stages",
+				a->name, NST_ARCH_STAGES);
+	if (kind < 0)
+		return nst_fail(err, NST_EFORMAT, "architecture '%s', line %zu: unknown stage '%s'",
+				a->name, lineno, word);
+	s = &a->stage[a->nstages++];
+	s->kind = (enum nst_stage_kind)kind;
+	return stage_line_parse(rest, s, a->name, lineno, err);
+}
+
 static int lines_parse(char *text, struct nst_arch *a, struct nst_err *err)
 {
-	size_t lineno = 0;
-	char *save = NULL;
+	size_t lineno = 0, at[NST_ARCH_STAGES] = { 0 };
+	int begun = 0;
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line; (line = line_take(&text));) {
 		char *rest = line + strcspn(line, " \t");
-		struct nst_stage *s;
-		int kind, r;
+		int r;
 
+		lineno++;
+		if (!*line || *line == '#')
+			continue;
 		if (*rest)
 			*rest++ = 0;
-		lineno++;
-		if (lineno == 1) {
+		if (begun) {
+			r = stage_parse(line, rest, lineno, a, err);
+			if (!r)
+				at[a->nstages - 1] = lineno;
+		} else {
 			if (strcmp(line, "net"))
 				return nst_fail(err, NST_EFORMAT,
 						"architecture '%s' does not begin with 'net'",
 						a->name);
-			r = net_line_parse(rest, a, err);
-			if (r)
-				return r;
-			continue;
+			r = net_line_parse(rest, lineno, a, err);
+			begun = 1;
 		}
-		if (a->nstages == NST_ARCH_STAGES)
-			return nst_fail(err, NST_ELIMIT,
-					"architecture '%s' has more than %d stages", a->name,
-					NST_ARCH_STAGES);
-		kind = word_find(kind_word, COUNT(kind_word), line);
-		if (kind < 0)
-			return nst_fail(err, NST_EFORMAT,
-					"architecture '%s', line %zu: unknown stage '%s'", a->name,
-					lineno, line);
-		s = &a->stage[a->nstages++];
-		s->kind = (enum nst_stage_kind)kind;
-		r = stage_line_parse(rest, s, a->name, lineno, err);
 		if (r)
 			return r;
 	}
-	return order_check(a, err);
+	return order_check(a, at, err);
 }
 
 int nst_arch_parse(const char *name, const char *text, struct nst_arch *out, struct nst_err *err)
@@ -402,7 +427,9 @@ size_t nst_arch_round_repeats(size_t repeats, double depth)
 	return (size_t)ceil((double)repeats * depth);
 }
 
-/* EfficientNet's stages and scaling: google-research/noisystudent efficientnet_builder.py. */
+/* EfficientNet's stages, and the scaling of B0 to B8: google-research/noisystudent
+ * efficientnet_builder.py.  L0, L1 and L2: Xie et al. 2020, table 7 of the first version, with the
+ * size they were trained at and the dropout of section 3.1. */
 static const struct {
 	size_t k, stride, expand, channels, repeats;
 } mb_stage[] = {
@@ -420,9 +447,9 @@ static const struct {
 	{ "efficientnet-b2", 1.1, 1.2, 260, 0.3 }, { "efficientnet-b3", 1.2, 1.4, 300, 0.3 },
 	{ "efficientnet-b4", 1.4, 1.8, 380, 0.4 }, { "efficientnet-b5", 1.6, 2.2, 456, 0.4 },
 	{ "efficientnet-b6", 1.8, 2.6, 528, 0.5 }, { "efficientnet-b7", 2.0, 3.1, 600, 0.5 },
+	{ "efficientnet-b8", 2.2, 3.6, 672, 0.5 }, { "efficientnet-l0", 2.8, 3.7, 380, 0.5 },
+	{ "efficientnet-l1", 3.9, 3.7, 380, 0.5 }, { "efficientnet-l2", 4.3, 5.3, 475, 0.5 },
 };
-
-static const size_t resnet_depth[] = { 20, 26, 32, 38, 44, 56 };
 
 /* He et al. 2015, table 1; blocks, strides and shortcuts as in torchvision's resnet.py. */
 static const struct {
@@ -439,13 +466,15 @@ static const struct {
 static const char *const listed[] = {
 	"efficientnet-b0",    "efficientnet-b1",    "efficientnet-b2",    "efficientnet-b3",
 	"efficientnet-b4",    "efficientnet-b5",    "efficientnet-b6",    "efficientnet-b7",
+	"efficientnet-b8",    "efficientnet-l0",    "efficientnet-l1",    "efficientnet-l2",
 	"efficientnet-b0-32", "efficientnet-b1-32", "efficientnet-b2-32", "efficientnet-b3-32",
 	"efficientnet-b4-32", "efficientnet-b5-32", "efficientnet-b6-32", "efficientnet-b7-32",
+	"efficientnet-b8-32", "efficientnet-l0-32", "efficientnet-l1-32", "efficientnet-l2-32",
 	"resnet18",           "resnet34",           "resnet50",           "resnet101",
 	"resnet152",          "resnet20",           "resnet26",           "resnet32",
-	"resnet38",           "resnet44",           "resnet56",           "wrn-10-1",
-	"wrn-16-1",           "wrn-28-2",           "wrn-28-10",          "wrn-40-2",
-	NULL,
+	"resnet38",           "resnet44",           "resnet56",           "resnet110",
+	"wrn-10-1",           "wrn-16-1",           "wrn-28-2",           "wrn-28-10",
+	"wrn-40-2",           NULL,
 };
 
 const char *nst_arch_listed(size_t i)
@@ -505,17 +534,21 @@ static int cifar_print(struct nst_buf *b, const char *block, const char *shortcu
 	return r;
 }
 
+/* Parse a number of a name, as one writes it: "20", not "020" or "+20".  Returns 0 or -1. */
+static int number_parse(const char *s, int64_t *out)
+{
+	return *s < '1' || *s > '9' ? -1 : nst_parse_int(s, out);
+}
+
 /* Spec of a CIFAR ResNet of 6n+2 layers (He et al. 2015, section 4.2), or 1. */
 static int resnet_print(const char *name, struct nst_buf *b, struct nst_err *err)
 {
 	int64_t depth;
 
-	if (strncmp(name, "resnet", 6) || nst_parse_int(name + 6, &depth))
+	if (strncmp(name, "resnet", 6) || number_parse(name + 6, &depth) || depth < 8 ||
+	    depth > 1202 || depth % 6 != 2)
 		return 1;
-	for (size_t i = 0; i < COUNT(resnet_depth); i++)
-		if ((int64_t)resnet_depth[i] == depth)
-			return cifar_print(b, "basic", "pad", (size_t)(depth - 2) / 6, 1, 0, err);
-	return 1;
+	return cifar_print(b, "basic", "pad", (size_t)(depth - 2) / 6, 1, 0, err);
 }
 
 /* Spec of a ResNet for ImageNet, or 1. */
@@ -554,32 +587,51 @@ static int wrn_print(const char *name, struct nst_buf *b, struct nst_err *err)
 	if (n >= sizeof(depth_text) || !name[4 + n])
 		return 1;
 	memcpy(depth_text, name + 4, n);
-	if (nst_parse_int(depth_text, &depth) || nst_parse_int(name + 4 + n + 1, &width))
+	if (number_parse(depth_text, &depth) || number_parse(name + 4 + n + 1, &width))
 		return 1;
 	if (depth < 10 || depth > 1000 || depth % 6 != 4 || width < 1 || width > 64)
 		return 1;
 	return cifar_print(b, "preact", "conv", (size_t)(depth - 4) / 6, (size_t)width, 1, err);
 }
 
-/* Listed names that share the first letters with `name`, or all that exist in a word. */
+/* Letters that two names begin with together. */
+static size_t common_letters(const char *a, const char *b)
+{
+	size_t n = 0;
+
+	while (a[n] && a[n] == b[n])
+		n++;
+	return n;
+}
+
+/* The listed names that begin as `name` does for the longest, or all that exist in a word. */
 static int unknown_name(const char *name, struct nst_err *err)
 {
+	enum { LEAST = 3, MOST = 12 }; /* letters, names */
 	struct nst_buf near = { 0 };
 	struct nst_err ignored;
+	size_t longest = LEAST, n = 0;
 	int r = 0;
 
 	for (size_t i = 0; listed[i]; i++)
-		if (!r && !strncmp(name, listed[i], 3))
-			r = nst_buf_printf(&near, &ignored, "%s%s", near.len ? ", " : "",
-					   listed[i]);
+		if (common_letters(name, listed[i]) > longest)
+			longest = common_letters(name, listed[i]);
+	for (size_t i = 0; !r && listed[i]; i++) {
+		if (common_letters(name, listed[i]) < longest)
+			continue;
+		if (++n <= MOST)
+			r = nst_buf_printf(&near, &ignored, "%s%s", n > 1 ? ", " : "", listed[i]);
+		else if (n == MOST + 1)
+			r = nst_buf_printf(&near, &ignored, " and others");
+	}
 	if (near.len && !r)
 		nst_fail(err, NST_EINVAL, "unknown architecture '%s'; near it are %s", name,
 			 near.data);
 	else
 		nst_fail(err, NST_EINVAL,
-			 "unknown architecture '%s'; there are efficientnet-b0 to -b7 (with -32 "
-			 "behind for 32-pixel images), resnet18 to resnet152, resnet20 to resnet56 for "
-			 "32-pixel images, and wrn-DEPTH-WIDTH",
+			 "unknown architecture '%s'; there are efficientnet-b0 to -b8 and -l0 to -l2 "
+			 "(with -32 behind for 32-pixel images), resnet18 to resnet152, resnet20, "
+			 "resnet26 and so on for 32-pixel images, and wrn-DEPTH-WIDTH",
 			 name);
 	nst_buf_release(&near);
 	return NST_EINVAL;

@@ -26,7 +26,7 @@
  *   norm        batch norm, act                (the end of a pre-activation net)
  *
  * pad=same is TensorFlow's padding: for stride 2 the odd row and column go to the bottom and right;
- * pad=symmetric is k/2 on every side. */
+ * pad=symmetric is k/2 on every side.  Empty lines, and lines that begin with #, mean nothing. */
 #ifndef NST_NN_ARCH_H
 #define NST_NN_ARCH_H
 
@@ -92,13 +92,14 @@ struct nst_arch {
 	struct nst_stage stage[NST_ARCH_STAGES];
 };
 
-/* Look up a name: efficientnet-b0 ... b7, the same with -32 behind (form for 32-pixel images:
- * strides of stages 2 and 3 are 1), resnet18, 34, 50, 101, 152 (ImageNet form, as torchvision has
- * them), resnet20, 26, 32, 38, 44, 56 (CIFAR form), wrn-D-K with D = 6n+4.  Returns 0, or NST_EINVAL with a sentence that names close names. */
+/* Look up a name: efficientnet-b0 ... b8, l0, l1, l2, the same with -32 behind (form for 32-pixel
+ * images: strides of stages 2 and 3 are 1), resnet18, 34, 50, 101, 152 (ImageNet form, as
+ * torchvision has them), resnetD with any other D = 6n+2 up to 1202 (CIFAR form), wrn-D-K with
+ * D = 6n+4.  Returns 0, or NST_EINVAL with a sentence that names close names. */
 int nst_arch_find(const char *name, struct nst_arch *out, struct nst_err *err) NST_MUST_CHECK;
 
-/* Names for a listing, in order; NULL behind the last.  The wrn family is listed by its usual
- * members. */
+/* Names for a listing, in order; NULL behind the last.  Families without end are listed by their
+ * usual members. */
 const char *nst_arch_listed(size_t i);
 
 /* Parse a spec, strictly: unknown, repeated, missing or out-of-range words are errors that name the

@@ -342,17 +342,23 @@ static void dense_prepare(struct nst_infer *inf, const struct nst_op *o, int whi
 	memcpy(inf->data + bias, param[o->param[which + 1]], b->count * sizeof(float));
 }
 
-static int weights_prepare(struct nst_infer *inf, const float *const *param, struct nst_err *err)
+/* What conv_prepare works in, in floats. */
+static size_t folded_floats(const struct nst_net *net)
 {
-	const struct nst_net *net = inf->net;
 	size_t largest = 0, widest = 0;
-	float *folded;
 
 	for (size_t i = 0; i < net->nparams; i++)
 		largest = max_size(largest, net->param[i].count);
 	for (size_t t = 0; t < net->ntensors; t++)
 		widest = max_size(widest, net->tensor[t].c);
-	folded = nst_alloc_aligned(NST_ROUND16(largest) + NST_ROUND16(widest), sizeof(float), err);
+	return NST_ROUND16(largest) + NST_ROUND16(widest);
+}
+
+static int weights_prepare(struct nst_infer *inf, const float *const *param, struct nst_err *err)
+{
+	const struct nst_net *net = inf->net;
+	float *folded = nst_alloc_aligned(folded_floats(net), sizeof(float), err);
+
 	if (!folded)
 		return err->code;
 	for (size_t i = 0; i < inf->nsteps; i++) {
@@ -531,48 +537,71 @@ static void scratch_plan(struct nst_infer *inf)
 	inf->kernel_scratch = NST_ROUND16(inf->kernel_scratch);
 }
 
-static int memory_plan(struct nst_infer *inf, struct nst_err *err)
-{
-	unsigned threads = nst_pool_threads(inf->pool);
-
-	phases_plan(inf);
-	if (arena_plan(inf, err))
-		return err->code;
-	scratch_plan(inf);
-	for (unsigned w = 0; w < threads; w++) {
-		inf->memory[w] = nst_alloc_aligned(
-			inf->arena + inf->kernel_scratch + inf->small_scratch + inf->band,
-			sizeof(float), err);
-		if (!inf->memory[w])
-			return err->code;
-	}
-	return 0;
-}
-
-static int prepare(struct nst_infer *inf, const float *const *param, struct nst_err *err)
+/* Everything but memory: *weights is what they take packed, in floats. */
+static int plan(struct nst_infer *inf, size_t *weights, struct nst_err *err)
 {
 	const struct nst_net *net = inf->net;
-	unsigned threads = nst_pool_threads(inf->pool);
 	const char *why = "";
-	int r;
 
 	inf->k = nst_kernels_get(&why);
 	if (!inf->k)
 		return nst_fail(err, NST_EINVAL, "%s", why);
 	inf->step = nst_zalloc(net->nops, sizeof(*inf->step), err);
 	inf->offset = nst_zalloc(net->ntensors, 2 * sizeof(*inf->offset), err);
-	inf->memory = nst_zalloc(threads, sizeof(*inf->memory), err);
-	inf->failure = nst_zalloc(threads, sizeof(*inf->failure), err);
-	if (!inf->step || !inf->offset || !inf->memory || !inf->failure)
+	if (!inf->step || !inf->offset)
 		return err->code;
 	inf->held = inf->offset + net->ntensors;
 	steps_list(inf);
 	bands_plan(inf);
-	inf->data = nst_alloc_aligned(weights_reserve(inf), sizeof(float), err);
-	if (!inf->data)
+	*weights = weights_reserve(inf);
+	phases_plan(inf);
+	if (arena_plan(inf, err))
+		return err->code;
+	scratch_plan(inf);
+	return 0;
+}
+
+/* Of a worker, in floats. */
+static size_t worker_floats(const struct nst_infer *inf)
+{
+	return inf->arena + inf->kernel_scratch + inf->small_scratch + inf->band;
+}
+
+static int prepare(struct nst_infer *inf, const float *const *param, struct nst_err *err)
+{
+	unsigned threads = nst_pool_threads(inf->pool);
+	size_t weights;
+	int r = plan(inf, &weights, err);
+
+	if (r)
+		return r;
+	inf->memory = nst_zalloc(threads, sizeof(*inf->memory), err);
+	inf->failure = nst_zalloc(threads, sizeof(*inf->failure), err);
+	inf->data = nst_alloc_aligned(weights, sizeof(float), err);
+	if (!inf->memory || !inf->failure || !inf->data)
 		return err->code;
 	r = weights_prepare(inf, param, err);
-	return r ? r : memory_plan(inf, err);
+	for (unsigned w = 0; !r && w < threads; w++) {
+		inf->memory[w] = nst_alloc_aligned(worker_floats(inf), sizeof(float), err);
+		if (!inf->memory[w])
+			r = err->code;
+	}
+	return r;
+}
+
+int nst_infer_memory(const struct nst_net *net, enum nst_arithmetic arithmetic, unsigned threads,
+		     size_t *bytes, struct nst_err *err)
+{
+	struct nst_infer inf = { .net = net, .arithmetic = arithmetic };
+	size_t weights;
+	int r = plan(&inf, &weights, err);
+
+	if (!r)
+		*bytes = sizeof(float) *
+			 (weights + max_size(folded_floats(net), threads * worker_floats(&inf)));
+	free(inf.offset);
+	free(inf.step);
+	return r;
 }
 
 int nst_infer_from(const struct nst_net *net, const float *const *param,

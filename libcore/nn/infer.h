@@ -30,6 +30,10 @@ int nst_infer_from(const struct nst_net *net, const float *const *param,
 		   enum nst_arithmetic arithmetic, struct nst_pool *pool, struct nst_infer **out,
 		   struct nst_err *err) NST_MUST_CHECK;
 
+/* Bytes that a nst_infer of this net on so many threads allocates, at most, without making one. */
+int nst_infer_memory(const struct nst_net *net, enum nst_arithmetic arithmetic, unsigned threads,
+		     size_t *bytes, struct nst_err *err) NST_MUST_CHECK;
+
 /* Count the time of operations to this profile, which must outlive inf, or no longer (NULL).  Returns
  * 0 or NST_ENOMEM. */
 int nst_infer_profile(struct nst_infer *inf, struct nst_profile *profile,

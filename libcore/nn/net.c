@@ -172,7 +172,6 @@ static size_t conv_add(struct builder *b, size_t in, const char *name, size_t k,
 
 	o->param[0] = weight;
 	o->geo = g;
-	b->net->macs += (uint64_t)g.ho * g.wo * k * k * g.cin * cout;
 	return out;
 }
 
@@ -185,7 +184,6 @@ static size_t dw_add(struct builder *b, size_t in, const char *name, size_t k, s
 
 	o->param[0] = weight;
 	o->geo = g;
-	b->net->macs += (uint64_t)g.ho * g.wo * k * k * g.cin;
 	return out;
 }
 
@@ -226,7 +224,6 @@ static size_t se_add(struct builder *b, size_t in, size_t squeeze, enum nst_act 
 	o->param[3] = b2;
 	o->act = act;
 	o->squeeze = squeeze;
-	b->net->macs += 2 * (uint64_t)t.c * squeeze;
 	return out;
 }
 
@@ -408,7 +405,6 @@ static void stages_add(struct builder *b)
 	o = op_add(b, NST_OP_DENSE, in, t);
 	o->param[0] = weight;
 	o->param[1] = bias;
-	b->net->macs += (uint64_t)shape_of(b, in).c * b->net->classes;
 	b->net->nblocks = b->block;
 }
 
@@ -482,6 +478,8 @@ int nst_net_new(const struct nst_arch *arch, size_t size, size_t classes, struct
 		nst_net_free(b.net);
 		return err->code;
 	}
+	for (size_t i = 0; i < b.net->nops; i++)
+		b.net->macs += nst_op_macs(b.net, &b.net->op[i]);
 	*out = b.net;
 	return 0;
 }
@@ -502,6 +500,80 @@ const struct nst_param *nst_net_find(const struct nst_net *net, const char *name
 		if (!strcmp(net->param[i].name, name))
 			return &net->param[i];
 	return NULL;
+}
+
+/* ---- operations ---------------------------------------------------------------------------- */
+
+void nst_op_name(const struct nst_net *net, const struct nst_op *o, char *out)
+{
+	static const char *const kinds[] = {
+		[NST_OP_SHORTCUT] = "shortcut", [NST_OP_MAXPOOL] = "maxpool",
+		[NST_OP_ADD] = "add",		[NST_OP_POOL] = "pool",
+		[NST_OP_DENSE] = "",
+	};
+	struct nst_buf text = { 0 };
+	struct nst_err ignored;
+	char *end;
+
+	if (o->kind < NST_OP_SHORTCUT || o->kind == NST_OP_DENSE) {
+		memcpy(out, net->param[o->param[0]].name, NST_OP_NAME);
+		for (int words = o->kind == NST_OP_SE ? 2 : 1; words > 0; words--) {
+			end = strrchr(out, '.');
+			if (end)
+				*end = 0;
+		}
+		return;
+	}
+	*out = 0;
+	if (nst_buf_printf(&text, &ignored, "%s.%zu", kinds[o->kind], o->block) == 0 &&
+	    text.len < NST_OP_NAME)
+		memcpy(out, text.data, text.len + 1);
+	nst_buf_release(&text);
+}
+
+uint64_t nst_op_macs(const struct nst_net *net, const struct nst_op *o)
+{
+	const struct nst_conv *g = &o->geo;
+	uint64_t window = (uint64_t)g->ho * g->wo * g->k * g->k;
+
+	switch (o->kind) {
+	case NST_OP_CONV:
+		return window * g->cin * g->cout;
+	case NST_OP_DW:
+		return window * g->cin;
+	case NST_OP_SE:
+		return 2 * (uint64_t)net->tensor[o->in].c * o->squeeze;
+	case NST_OP_DENSE:
+		return (uint64_t)net->tensor[o->in].c * net->classes;
+	default:
+		return 0;
+	}
+}
+
+size_t nst_op_params(const struct nst_net *net, const struct nst_op *o)
+{
+	/* Of a norm the other two are statistics. */
+	static const size_t count[] = {
+		[NST_OP_CONV] = 1, [NST_OP_DW] = 1, [NST_OP_BN] = 2, [NST_OP_SE] = 4, [NST_OP_DENSE] = 2,
+	};
+	size_t n = 0;
+
+	if (o->kind < sizeof(count) / sizeof(*count))
+		for (size_t i = 0; i < count[o->kind]; i++)
+			n += net->param[o->param[i]].count;
+	return n;
+}
+
+size_t nst_net_least_grain(const struct nst_net *net, size_t frozen_blocks)
+{
+	for (size_t i = 0; i < net->nops; i++) {
+		const struct nst_op *o = &net->op[i];
+		const struct nst_tensor *t = &net->tensor[o->in];
+
+		if (o->kind == NST_OP_BN && o->block >= frozen_blocks && t->h * t->w == 1)
+			return 2;
+	}
+	return 1;
 }
 
 /* ---- initial values ------------------------------------------------------------------------ */

@@ -88,6 +88,22 @@ void nst_net_free(struct nst_net *net);
 /* The parameter of that name, or NULL. */
 const struct nst_param *nst_net_find(const struct nst_net *net, const char *name);
 
+/* What an operation is called: a parameter's name without its last word, "blocks.0.0.conv_dw", of
+ * squeeze-and-excitation without the last two; what has no parameters by its kind and block,
+ * "add.3".  out has NST_OP_NAME bytes. */
+enum { NST_OP_NAME = sizeof(((struct nst_param *)0)->name) };
+void nst_op_name(const struct nst_net *net, const struct nst_op *o, char *out);
+
+/* Multiply-adds of an operation for one image; the sum over all is net->macs. */
+uint64_t nst_op_macs(const struct nst_net *net, const struct nst_op *o);
+
+/* Its trained parameters; the sum over all is net->ncounted. */
+size_t nst_op_params(const struct nst_net *net, const struct nst_op *o);
+
+/* Rows that batch statistics need at least: 2 where a norm has but one pixel of an image, whose
+ * variance would be 0, else 1.  Norms in blocks below frozen_blocks have none (grain.h). */
+size_t nst_net_least_grain(const struct nst_net *net, size_t frozen_blocks);
+
 /* Fill the flat vector with initial values; each tensor from its own stream (seed, its number). */
 void nst_net_init(const struct nst_net *net, uint64_t seed, float *params);
 /* The same for one tensor, e.g. a new classifier on a loaded net. */

@@ -27,28 +27,38 @@ static size_t take(size_t *end, size_t floats)
 }
 
 /* Reserve the packed forms of operation i. */
-static struct slots reserve(const struct nst_pack *p, size_t i, size_t *end)
+static struct slots reserve(const struct nst_net *net, const struct nst_kernels *k, size_t i,
+			    size_t *end)
 {
-	const struct nst_op *o = &p->net->op[i];
+	const struct nst_op *o = &net->op[i];
 	struct slots s = { { NST_NONE, NST_NONE }, NST_NONE };
 
 	switch (o->kind) {
 	case NST_OP_CONV:
-		s.forward[0] = take(end, p->k->conv_pack_size(&o->geo));
+		s.forward[0] = take(end, k->conv_pack_size(&o->geo));
 		if (o->in != 0)
-			s.gradient = take(end, p->k->conv_pack_grad_size(&o->geo));
+			s.gradient = take(end, k->conv_pack_grad_size(&o->geo));
 		break;
 	case NST_OP_SE:
-		s.forward[0] = take(end, p->k->pack_size(p->net->tensor[o->in].c, o->squeeze));
-		s.forward[1] = take(end, p->k->pack_size(o->squeeze, p->net->tensor[o->in].c));
+		s.forward[0] = take(end, k->pack_size(net->tensor[o->in].c, o->squeeze));
+		s.forward[1] = take(end, k->pack_size(o->squeeze, net->tensor[o->in].c));
 		break;
 	case NST_OP_DENSE:
-		s.forward[0] = take(end, p->k->pack_size(p->net->tensor[o->in].c, p->net->classes));
+		s.forward[0] = take(end, k->pack_size(net->tensor[o->in].c, net->classes));
 		break;
 	default:
 		break;
 	}
 	return s;
+}
+
+size_t nst_pack_bytes(const struct nst_net *net, const struct nst_kernels *k)
+{
+	size_t end = 0;
+
+	for (size_t i = 0; i < net->nops; i++)
+		reserve(net, k, i, &end);
+	return end * sizeof(float);
 }
 
 int nst_pack_new(const struct nst_net *net, const struct nst_kernels *k, struct nst_pack **out,
@@ -65,7 +75,7 @@ int nst_pack_new(const struct nst_net *net, const struct nst_kernels *k, struct 
 	p->slots = nst_alloc(net->nops, sizeof(*p->slots), err);
 	if (p->slots) {
 		for (size_t i = 0; i < net->nops; i++)
-			p->slots[i] = reserve(p, i, &end);
+			p->slots[i] = reserve(net, k, i, &end);
 		p->data = nst_alloc_aligned(end, sizeof(float), err);
 	}
 	if (!p->data) {

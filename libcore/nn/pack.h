@@ -12,6 +12,9 @@ int nst_pack_new(const struct nst_net *net, const struct nst_kernels *k, struct 
 		 struct nst_err *err) NST_MUST_CHECK;
 void nst_pack_free(struct nst_pack *p);
 
+/* Bytes of that memory. */
+size_t nst_pack_bytes(const struct nst_net *net, const struct nst_kernels *k);
+
 /* Pack from the flat vector `params`, operations in parallel. */
 void nst_pack_fill(struct nst_pack *p, const float *params, struct nst_pool *pool);
 

@@ -114,55 +114,6 @@ static size_t floats_of(const struct nst_net *net, size_t tensor)
 	return t->h * t->w * t->c;
 }
 
-/* A parameter's name without its last word: "blocks.0.0.conv_dw"; of squeeze-and-excitation without
- * the last two.  What has no parameters is called by its kind and block. */
-static void op_name(const struct nst_net *net, const struct nst_op *o, char *out, size_t size)
-{
-	static const char *const kinds[] = {
-		[NST_OP_SHORTCUT] = "shortcut", [NST_OP_MAXPOOL] = "maxpool",
-		[NST_OP_ADD] = "add",		[NST_OP_POOL] = "pool",
-		[NST_OP_DENSE] = "",
-	};
-	struct nst_buf text = { 0 };
-	struct nst_err ignored;
-	char *end;
-
-	if (o->kind < NST_OP_SHORTCUT || o->kind == NST_OP_DENSE) {
-		memcpy(out, net->param[o->param[0]].name, size);
-		for (int words = o->kind == NST_OP_SE ? 2 : 1; words > 0; words--) {
-			end = strrchr(out, '.');
-			if (end)
-				*end = 0;
-		}
-		return;
-	}
-	*out = 0;
-	if (nst_buf_printf(&text, &ignored, "%s.%zu", kinds[o->kind], o->block) == 0 &&
-	    text.len < size)
-		memcpy(out, text.data, text.len + 1);
-	nst_buf_release(&text);
-}
-
-/* Multiply-adds of an operation for one image. */
-static double macs_of(const struct nst_net *net, const struct nst_op *o)
-{
-	const struct nst_conv *g = &o->geo;
-	double window = (double)(g->ho * g->wo * g->k * g->k);
-
-	switch (o->kind) {
-	case NST_OP_CONV:
-		return window * (double)(g->cin * g->cout);
-	case NST_OP_DW:
-		return window * (double)g->cin;
-	case NST_OP_SE:
-		return 2 * (double)(net->tensor[o->in].c * o->squeeze);
-	case NST_OP_DENSE:
-		return (double)(net->tensor[o->in].c * net->classes);
-	default:
-		return 0;
-	}
-}
-
 /* Operations and the least traffic with memory for one image, weights left out.  Backward, a
  * convolution does its work twice, for the weights and for the input (the first one only once), and
  * reads its input and the gradient of its output to write that of the input; a norm reads the two
@@ -173,7 +124,7 @@ static void work_of(const struct nst_net *net, const struct nst_op *o, int backw
 	double in = (double)floats_of(net, o->in), out = (double)floats_of(net, o->out);
 	double residual = o->residual == NST_NONE ? 0 : out;
 
-	*flops = 2 * macs_of(net, o) * (backward && o->in != 0 ? 2 : 1);
+	*flops = 2 * (double)nst_op_macs(net, o) * (backward && o->in != 0 ? 2 : 1);
 	*bytes = sizeof(float) * (in + out + residual + (backward ? in : 0));
 	if (backward && o->kind == NST_OP_BN)
 		*bytes += sizeof(float) * (in + out);
@@ -185,7 +136,7 @@ static void row_fill(const struct nst_profile *p, size_t op, int backward,
 	const struct nst_op *o = &p->net->op[op];
 
 	row->phase = backward ? NST_PHASE_BACKWARD : NST_PHASE_FORWARD;
-	op_name(p->net, o, row->op, sizeof(row->op));
+	nst_op_name(p->net, o, row->op);
 	work_of(p->net, o, backward, &row->flops, &row->bytes);
 	row->flops *= row->images;
 	row->bytes *= row->images;

@@ -47,10 +47,10 @@ double nst_profile_add_op(struct nst_profile *p, unsigned worker, enum nst_phase
 /* A line of the profile; sums over the workers. */
 struct nst_profile_row {
 	enum nst_phase phase;
-	char op[56];         /* "blocks.0.0.conv_dw"; empty for a phase without operations */
-	double seconds;      /* of one thread */
+	char op[NST_OP_NAME]; /* "blocks.0.0.conv_dw"; empty for a phase without operations */
+	double seconds;       /* of one thread */
 	double images;
-	double flops, bytes; /* that the operation must do and must move; 0: not known */
+	double flops, bytes;  /* that the operation must do and must move; 0: not known */
 };
 
 /* Lines in order of phases and of the net, those without time left out.  Returns 0 with an array of

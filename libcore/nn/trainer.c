@@ -36,7 +36,7 @@ struct nst_trainer {
 	struct nst_profile *profile;
 	struct nst_grain_plan *plan;
 	struct nst_pack *pack;
-	struct nst_grain **grain; /* of each worker */
+	struct nst_grain **grain; /* of each worker, while it is at one */
 	float *target;            /* (2,classes) of each worker: a row's and its partner's */
 	size_t *partner;          /* (grain) of each worker, and how rows are mixed with them */
 	struct nst_blend *blend;
@@ -49,7 +49,9 @@ struct nst_trainer {
 	uint64_t step;
 
 	/* Sized for the largest batch seen. */
-	size_t grains_cap, nbuffers;
+	size_t grains_cap, nbuffers, nspaces;
+	struct nst_grain **space; /* for as many grains as can be under way at a time */
+	atomic_int *occupied;     /* of each of these */
 	struct grain_result *result;
 	_Atomic(float *) *waiting; /* nodes of the tree: the sibling that finished first */
 	void *buffer_memory;
@@ -142,13 +144,23 @@ static float *zeroed_vectors(size_t vectors, size_t floats, void **memory, struc
 	return *memory ? (float *)((at + NST_ALIGN - 1) / NST_ALIGN * NST_ALIGN) : NULL;
 }
 
+/* Grains that are under way at a time. */
+static size_t spaces_needed(size_t grains, unsigned threads)
+{
+	return grains < threads ? grains : threads;
+}
+
 /* Make room for a batch of that many grains. */
 static int batch_reserve(struct nst_trainer *t, size_t grains, struct nst_err *err)
 {
 	size_t nbuffers = buffers_needed(grains, nst_pool_threads(t->pool));
+	size_t nspaces = spaces_needed(grains, nst_pool_threads(t->pool));
 
 	if (grains <= t->grains_cap)
 		return 0;
+	for (; t->nspaces < nspaces; t->nspaces++)
+		if (nst_grain_new(t->plan, &t->space[t->nspaces], err))
+			return err->code;
 	free(t->result);
 	free(t->waiting);
 	free(t->busy);
@@ -171,11 +183,13 @@ static int batch_reserve(struct nst_trainer *t, size_t grains, struct nst_err *e
 	return 0;
 }
 
-static int check_options(const struct nst_train_options *o, struct nst_err *err)
+static int check_options(const struct nst_net *net, const struct nst_train_options *o,
+			 struct nst_err *err)
 {
-	if (o->grain < 2 || o->grain > 1 << 20)
+	if (o->grain < nst_net_least_grain(net, o->freeze) || o->grain > 1 << 20)
 		return nst_fail(err, NST_EINVAL,
-				"a grain of %zu rows cannot be: it needs 2 at least", o->grain);
+				"a grain of %zu rows cannot be: it needs %zu at least", o->grain,
+				nst_net_least_grain(net, o->freeze));
 	if (!(o->dropout >= 0 && o->dropout < 1))
 		return nst_fail(err, NST_EINVAL, "the dropout rate %g is not in [0,1)", o->dropout);
 	if (!(o->drop_path >= 0 && o->drop_path < 1))
@@ -221,16 +235,17 @@ int nst_train_memory(const struct nst_net *net, const struct nst_train_options *
 {
 	const struct nst_kernels *k;
 	struct nst_grain_plan *plan;
-	size_t vectors;
-	int r = check_options(o, err);
+	size_t vectors, grains;
+	int r = check_options(net, o, err);
 
 	if (!r)
 		r = plan_new(net, o, &k, &plan, err);
 	if (r)
 		return r;
-	/* Packed weights come in two forms. */
-	vectors = state_vectors(o) + 2 + buffers_needed((batch + o->grain - 1) / o->grain, threads);
-	*bytes = threads * nst_grain_plan_bytes(plan) + vectors * net->nfloats * sizeof(float);
+	grains = (batch + o->grain - 1) / o->grain;
+	vectors = state_vectors(o) + buffers_needed(grains, threads);
+	*bytes = spaces_needed(grains, threads) * nst_grain_plan_bytes(plan) +
+		 nst_pack_bytes(net, k) + vectors * net->nfloats * sizeof(float);
 	nst_grain_plan_free(plan);
 	return 0;
 }
@@ -289,17 +304,15 @@ static int prepare(struct nst_trainer *t, struct nst_err *err)
 	if (r)
 		return r;
 	t->grain = nst_zalloc(threads, sizeof(*t->grain), err);
+	t->space = nst_zalloc(threads, sizeof(*t->space), err);
+	t->occupied = nst_zalloc(threads, sizeof(*t->occupied), err);
 	t->target = nst_alloc(threads * net->classes, 2 * sizeof(*t->target), err);
 	t->partner = nst_alloc(threads * t->options.grain, sizeof(*t->partner), err);
 	t->blend = nst_alloc(threads * t->options.grain, sizeof(*t->blend), err);
 	t->squares = nst_alloc(update_tasks(net), sizeof(*t->squares), err);
-	if (!t->grain || !t->target || !t->partner || !t->blend || !t->squares ||
+	if (!t->grain || !t->space || !t->occupied || !t->target || !t->partner || !t->blend || !t->squares ||
 	    find_spans(t, err) < 0)
 		return err->code;
-	for (unsigned w = 0; !r && w < threads; w++)
-		r = nst_grain_new(t->plan, &t->grain[w], err);
-	if (r)
-		return r;
 	vector = zeroed_vectors(state_vectors(&t->options), net->nfloats, &t->state_memory, err);
 	if (!vector)
 		return err->code;
@@ -321,7 +334,7 @@ int nst_trainer_new(const struct nst_net *net, const struct nst_train_options *o
 		    struct nst_pool *pool, struct nst_trainer **out, struct nst_err *err)
 {
 	struct nst_trainer *t;
-	int r = check_options(o, err);
+	int r = check_options(net, o, err);
 
 	*out = NULL;
 	if (r)
@@ -346,9 +359,11 @@ void nst_trainer_free(struct nst_trainer *t)
 {
 	if (!t)
 		return;
-	for (unsigned w = 0; t->grain && w < nst_pool_threads(t->pool); w++)
-		nst_grain_free(t->grain[w]);
+	for (size_t i = 0; i < t->nspaces; i++)
+		nst_grain_free(t->space[i]);
 	free(t->grain);
+	free(t->space);
+	free(t->occupied);
 	free(t->target);
 	free(t->partner);
 	free(t->blend);
@@ -367,8 +382,6 @@ void nst_trainer_free(struct nst_trainer *t)
 int nst_trainer_profile(struct nst_trainer *t, struct nst_profile *profile, struct nst_err *err)
 {
 	t->profile = profile;
-	for (unsigned w = 0; w < nst_pool_threads(t->pool); w++)
-		nst_grain_profile(t->grain[w], profile, w);
 	return nst_profile_net(profile, t->net, err);
 }
 
@@ -516,6 +529,19 @@ static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, floa
 	return 0;
 }
 
+/* Give the worker room for a grain, where there is enough for all always the same.  Returns its
+ * number. */
+static size_t space_take(struct nst_trainer *t, unsigned worker)
+{
+	size_t i = worker % t->nspaces;
+
+	while (atomic_exchange(&t->occupied[i], 1))
+		i = (i + 1) % t->nspaces;
+	t->grain[worker] = t->space[i];
+	nst_grain_profile(t->space[i], t->profile, worker);
+	return i;
+}
+
 static float *buffer_take(struct nst_trainer *t)
 {
 	for (size_t i = 0;; i = (i + 1) % t->nbuffers)
@@ -562,12 +588,17 @@ static void grain_task(void *ctx, size_t number, unsigned worker)
 	struct grain_result *result = &t->result[number];
 	float *grad;
 	double since;
+	size_t space;
+	int r;
 
 	memset(result, 0, sizeof(*result));
 	if (atomic_load(&t->failed))
 		return;
 	grad = buffer_take(t);
-	if (grain_run(t, number, worker, grad, result)) {
+	space = space_take(t, worker);
+	r = grain_run(t, number, worker, grad, result);
+	atomic_store(&t->occupied[space], 0);
+	if (r) {
 		atomic_store(&t->failed, 1);
 		return;
 	}
@@ -729,7 +760,7 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 	int r;
 
 	memset(stats, 0, sizeof(*stats));
-	if (n == 0 || n % t->options.grain == 1)
+	if (n == 0 || (n - 1) % t->options.grain + 1 < nst_net_least_grain(t->net, t->options.freeze))
 		return nst_fail(
 			err, NST_EINVAL,
 			"a batch of %zu rows in grains of %zu leaves a grain too small for batch "

@@ -23,7 +23,7 @@ struct nst_row {
 };
 
 struct nst_train_options {
-	size_t grain; /* rows, >= 2; 32 */
+	size_t grain; /* rows, >= nst_net_least_grain; 32 */
 	uint64_t seed;
 	double dropout;         /* rate before the classifier, 0 <= rate < 1 */
 	double drop_path;       /* rate of the block behind the last; block b has rate*b/nblocks */
@@ -62,7 +62,8 @@ struct nst_step_stats {
 	uint64_t pseudo_agree;            /* the same of pseudo rows */
 };
 
-/* Bytes that a trainer with these options will allocate for batches of `batch` rows. */
+/* Bytes that a trainer with these options will allocate for batches of `batch` rows.  Nothing of that
+ * is allocated here. */
 int nst_train_memory(const struct nst_net *net, const struct nst_train_options *o, size_t batch,
 		     unsigned threads, size_t *bytes, struct nst_err *err) NST_MUST_CHECK;
 
@@ -80,10 +81,10 @@ int nst_trainer_profile(struct nst_trainer *t, struct nst_profile *profile,
 			struct nst_err *err) NST_MUST_CHECK;
 
 /* One step at learning rate lr over rows[0..n); load is called once a row, as in infer.h.  The last
- * grain may be short, but a grain of one row is refused (no variance).  stats are of this step.
- * Returns 0; NST_EINVAL with a sentence that names the step when the loss or a gradient is not
- * finite or a target is invalid; NST_ENOMEM when a larger batch than before finds no memory; or the
- * code of load.  After a failure the state is that before the step. */
+ * grain may be short, but one of less than nst_net_least_grain rows is refused (no variance).
+ * stats are of this step.  Returns 0; NST_EINVAL with a sentence that names the step when the loss
+ * or a gradient is not finite or a target is invalid; NST_ENOMEM when a larger batch than before
+ * finds no memory; or the code of load.  After a failure the state is that before the step. */
 int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *rows, size_t n,
 		     nst_load_fn load, void *ctx, struct nst_step_stats *stats,
 		     struct nst_err *err) NST_MUST_CHECK;

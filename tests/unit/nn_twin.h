@@ -512,6 +512,21 @@ static inline struct nst_net *tiny_net(size_t i, size_t classes)
 	return net_from(tiny[i].name, tiny[i].text, tiny[i].size, classes);
 }
 
+/* The same with a padding of choice, and so many pixels more. */
+static inline struct nst_net *tiny_padded(size_t i, enum nst_pad pad, size_t more, size_t classes)
+{
+	struct nst_arch arch;
+	struct nst_net *net = NULL;
+	struct nst_err err = { 0 };
+
+	if (nst_arch_parse(tiny[i].name, tiny[i].text, &arch, &err))
+		fail_msg("%s", err.msg);
+	arch.pad = pad;
+	if (nst_net_new(&arch, tiny[i].size + more, classes, &net, &err))
+		fail_msg("%s", err.msg);
+	return net;
+}
+
 static inline float *floats_new(size_t n)
 {
 	struct nst_err err;

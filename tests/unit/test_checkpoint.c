@@ -334,6 +334,9 @@ static void resume_with(const struct nst_request *r, const char *input, const ch
 
 static void resume_refusals(void **state)
 {
+#define NET "net size=8 pad=same bn-eps=1e-5 bn-momentum=0.9 init=he dropout=0 drop-path=0\n" \
+	    "conv k=3 s=2 c=8 bn=1 "
+	static const char *const own[] = {NET "act=relu\n", "# other\n" NET "act=swish\n"};
 	struct nst_request r = request(), q;
 	struct nst_buf bytes;
 	struct bench b;
@@ -356,6 +359,22 @@ static void resume_refusals(void **state)
 	q.arch = "wrn-16-1";
 	resume_with(&q, "mix.h5", "arch=wrn-10-1, this one has arch=wrn-16-1");
 	resume_with(&r, "hard.h5", "'ckpt' is of a run with input=");
+
+	/* A file of the user's that was changed in between. */
+	q = r;
+	q.arch = NULL;
+	q.arch_file = "own.arch";
+	write_file("own.arch", own[0], strlen(own[0]));
+	OK(open_bench(&b, &q, 1, "mix.h5"));
+	steps(&b, 1, &epochs);
+	OK(nst_training_save(b.t, "ckpt", &err));
+	close_bench(&b);
+	write_file("own.arch", own[1], strlen(own[1]));
+	resume_with(&q, "mix.h5", "'ckpt' is of a run whose architecture 'own' is another one");
+	write_file("own.arch", own[0], strlen(own[0]));
+	OK(open_bench(&b, &q, 1, "mix.h5"));
+	OK(nst_training_resume(b.t, "ckpt", &err));
+	close_bench(&b);
 
 	whole_run("mix.h5", 1, "model.h5", "log.tsv");
 	rename("model.h5", "finished");
@@ -394,7 +413,36 @@ static void refusals(void **state)
 	write_pictures("some.h5", 0, 6, abc, 3);
 	q = r;
 	q.batch = 9;
+	q.size = SIDE / 2; /* maps of one pixel at last */
 	set_up_with(&q, "some.h5", "a step of 9 rows leaves a grain of a single row");
+	q.batch = q.grain = 1;
+	set_up_with(&q, "some.h5", "a step of 1 row leaves a grain of a single row");
+}
+
+/* Where all maps have several pixels a grain, or what is left of a batch, may be one row. */
+static void grains_of_one_row(void **state)
+{
+	static const struct {
+		int64_t batch, grain;
+	} runs[] = {{1, 1}, {5, 1}, {5, 4}, {1, 0}};
+	struct nst_request r = request();
+	struct bench b;
+	int epochs = 0;
+
+	(void)state;
+	prepare_inputs();
+	for (size_t i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
+		r.batch = runs[i].batch;
+		r.grain = runs[i].grain;
+		r.epochs = 3 * (double)r.batch / (ROWS / 3);
+		for (unsigned threads = 1; threads <= 3; threads += 2) {
+			OK(open_bench(&b, &r, threads, "mix.h5"));
+			steps(&b, 3, &epochs);
+			write_result(&b, threads == 1 ? "one.h5" : "three.h5", "log.tsv");
+			close_bench(&b);
+		}
+		assert_true(same_files("one.h5", "three.h5"));
+	}
 }
 
 static void unlabeled_among_labeled(void **state)
@@ -467,8 +515,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
 		TEST(modelfile_round_trip), TEST(modelfile_init), TEST(modelfile_refusals),
 		TEST(resume_is_exact), TEST(threads_do_not_matter), TEST(it_learns),
-		TEST(resume_refusals), TEST(refusals), TEST(unlabeled_among_labeled), TEST(warnings),
-		TEST(diverging),
+		TEST(resume_refusals), TEST(refusals), TEST(grains_of_one_row),
+		TEST(unlabeled_among_labeled), TEST(warnings), TEST(diverging),
 	};
 
 	return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "libcore/data/archfile.h"
 #include "libcore/data/sampler.h"
 #include "libcore/data/settings.h"
 
@@ -475,6 +476,62 @@ static void settings_overrides(void **state)
 	assert_true(has_line(&s, "seed=18446744073709551615"));
 }
 
+/* Architectures of the user's own. */
+#define SPEC "net size=16 pad=same bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0\n" \
+	     "conv k=3 s=2 c=8 bn=1 act=relu\n"
+
+static int loads(const char *path, const char *text, size_t len, struct nst_arch *a)
+{
+	write_file(path, text, len);
+	return nst_arch_load(path, a, &err);
+}
+
+static void arch_files(void **state)
+{
+	static const struct {
+		const char *path, *name;
+	} names[] = {
+		{"mine.arch", "mine"}, {"mine", "mine"}, {"./a.b.txt", "a.b"}, {".hidden", ".hidden"},
+		{"A_1+2-3.x", "A_1+2-3"},
+	};
+	static char large[NST_ARCH_TEXT + 2], longest[NST_ARCH_NAME + 4];
+	struct nst_request r = NST_REQUEST_NONE;
+	struct nst_settings s;
+	struct nst_arch a, b;
+
+	(void)state;
+	OK(nst_arch_parse("mine", SPEC, &b, &err));
+	for (size_t i = 0; i < N(names); i++) {
+		OK(loads(names[i].path, SPEC, strlen(SPEC), &a));
+		assert_string_equal(a.name, names[i].name);
+		memcpy(a.name, b.name, sizeof(a.name));
+		assert_memory_equal(&a, &b, sizeof(a));
+	}
+	r.arch_file = "mine.arch";
+	s = resolve(&r);
+	assert_true(has_line(&s, "arch=mine") && has_line(&s, "size=16"));
+	assert_true(has_line(&s, "optimizer=sgd")); /* init=he */
+
+	FAILS(nst_arch_load("-", &a, &err), "an architecture cannot come from standard input");
+	FAILS(nst_arch_load("gone.arch", &a, &err), "cannot open 'gone.arch'");
+	FAILS(nst_arch_load("./", &a, &err), "cannot use './': its name");
+	FAILS(nst_arch_load(".", &a, &err), "'.'");
+	FAILS(loads("my net.arch", SPEC, strlen(SPEC), &a), "cannot use 'my net.arch': its name");
+	memset(longest, 'x', NST_ARCH_NAME);
+	FAILS(loads(longest, SPEC, strlen(SPEC), &a), "is longer than 39 bytes");
+	longest[NST_ARCH_NAME - 1] = 0;
+	OK(loads(longest, SPEC, strlen(SPEC), &a));
+	FAILS(loads("x.arch", SPEC, strlen(SPEC) + 1, &a), "cannot use 'x.arch': it is not a text file");
+	FAILS(loads("x.arch", "", 0, &a), "cannot use 'x.arch': architecture 'x' does not begin with");
+	FAILS(loads("x.arch", SPEC "norm act=tanh\n", strlen(SPEC) + 14, &a),
+	      "cannot use 'x.arch': architecture 'x', line 3: 'act' cannot be 'tanh'");
+	memset(large, '\n', sizeof(large));
+	memcpy(large, SPEC, strlen(SPEC));
+	FAILS(loads("x.arch", large, NST_ARCH_TEXT + 1, &a), "'x.arch' is larger than the limit of 8192");
+	OK(loads("x.arch", large, NST_ARCH_TEXT, &a));
+	FAILS(nst_arch_load("/dev/zero", &a, &err), "'/dev/zero' is larger than the limit");
+}
+
 static int resolves(const struct nst_request *r)
 {
 	struct nst_settings s;
@@ -526,7 +583,8 @@ int main(void)
 		TEST(unlabeled_rows), TEST(mixes), TEST(refusals), TEST(sampler_sequences),
 		TEST(sampler_share), TEST(sampler_epochs), TEST(sampler_apart_and_sampled),
 		TEST(unlabeled_become_pseudo), TEST(settings_defaults),
-		TEST(settings_overrides), TEST(settings_refusals), TEST(numbers),
+		TEST(settings_overrides), TEST(settings_refusals), TEST(arch_files),
+		TEST(numbers),
 	};
 
 	return cmocka_run_group_tests_name("data", tests, NULL, NULL);

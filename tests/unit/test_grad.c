@@ -11,6 +11,7 @@ struct setting {
 	size_t frozen;
 	uint64_t seed;
 	const struct nst_kernels *k;
+	size_t rows; /* at most ROWS */
 };
 
 /* A grain that has gone forward and backward, and what its twin needs. */
@@ -33,24 +34,25 @@ static const struct twin_noise *noise_of(const struct pair *p)
 static double twin_loss(const struct pair *p, const double *params)
 {
 	double logits[ROWS * CLASSES], loss = 0;
+	size_t rows = p->setting->rows;
 
-	twin_forward(p->net, params, ROWS, p->images, noise_of(p), p->setting->frozen, logits);
-	for (size_t r = 0; r < ROWS; r++) {
+	twin_forward(p->net, params, rows, p->images, noise_of(p), p->setting->frozen, logits);
+	for (size_t r = 0; r < rows; r++) {
 		double sum = 0;
 
 		for (size_t c = 0; c < CLASSES; c++)
 			sum += exp(logits[r * CLASSES + c]);
 		for (size_t c = 0; c < CLASSES; c++)
 			loss -= p->target[r * CLASSES + c] * (logits[r * CLASSES + c] - log(sum)) /
-				ROWS;
+				(double)rows;
 	}
 	return loss;
 }
 
 /* Gradient of that loss at the logits. */
-static void loss_grad(const float *logits, const double *target, float *grad)
+static void loss_grad(size_t rows, const float *logits, const double *target, float *grad)
 {
-	for (size_t r = 0; r < ROWS; r++) {
+	for (size_t r = 0; r < rows; r++) {
 		double sum = 0;
 
 		for (size_t c = 0; c < CLASSES; c++)
@@ -58,7 +60,7 @@ static void loss_grad(const float *logits, const double *target, float *grad)
 		for (size_t c = 0; c < CLASSES; c++)
 			grad[r * CLASSES + c] = (float)((exp(logits[r * CLASSES + c]) / sum -
 							 target[r * CLASSES + c]) /
-							ROWS);
+							(double)rows);
 	}
 }
 
@@ -111,25 +113,26 @@ static void pair_run(struct pair *p, struct nst_net *net, const struct setting *
 	pair_fill(p, net, s);
 	nst_blas_init();
 	assert_int_equal(nst_pool_new(1, &pool, &err), 0);
-	assert_int_equal(nst_grain_plan_new(net, s->k, ROWS + 1, s->noise, s->frozen, &plan, &err),
+	assert_int_equal(nst_grain_plan_new(net, s->k, s->rows + (s->rows > 1), s->noise, s->frozen,
+					    &plan, &err),
 			 0);
 	assert_int_equal(nst_grain_new(plan, &g, &err), 0);
 	assert_int_equal(nst_pack_new(net, s->k, &pack, &err), 0);
 	nst_pack_fill(pack, p->params, pool);
-	memcpy(nst_grain_input(g), p->images, ROWS * net->size * net->size * 3 * sizeof(float));
-	for (size_t r = 0; r < ROWS && s->noise; r++)
+	memcpy(nst_grain_input(g), p->images, s->rows * net->size * net->size * 3 * sizeof(float));
+	for (size_t r = 0; r < s->rows && s->noise; r++)
 		nst_grain_noise(g, r, s->seed, p->noise.epoch, p->key[r], p->noise.dropout,
 				p->noise.drop_path);
-	nst_grain_forward(g, ROWS, p->params, pack);
+	nst_grain_forward(g, s->rows, p->params, pack);
 
-	twin_forward(net, p->wide, ROWS, p->images, noise_of(p), s->frozen, logits);
-	for (size_t i = 0; i < ROWS * CLASSES; i++)
+	twin_forward(net, p->wide, s->rows, p->images, noise_of(p), s->frozen, logits);
+	for (size_t i = 0; i < s->rows * CLASSES; i++)
 		if (!(fabs(logits[i] - nst_grain_logits(g)[i]) <= 2e-5 * (1 + fabs(logits[i]))))
 			fail_msg("%s: logit %zu is %g, should be %g", net->arch.name, i,
 				 (double)nst_grain_logits(g)[i], logits[i]);
 
-	loss_grad(nst_grain_logits(g), p->target, nst_grain_logits_grad(g));
-	nst_grain_backward(g, ROWS, p->params, pack, 0.5, p->grad);
+	loss_grad(s->rows, nst_grain_logits(g), p->target, nst_grain_logits_grad(g));
+	nst_grain_backward(g, s->rows, p->params, pack, 0.5, p->grad);
 	nst_pool_free(pool);
 	nst_pack_free(pack);
 	nst_grain_free(g);
@@ -162,11 +165,11 @@ static void compare_tensor(const struct pair *p, const struct nst_param *t)
 	}
 }
 
-static void check_net(size_t which, const struct setting *s)
+static void check_net(struct nst_net *net, const struct setting *s)
 {
 	struct pair p;
 
-	pair_run(&p, tiny_net(which, CLASSES), s);
+	pair_run(&p, net, s);
 	for (size_t i = 0; i < p.net->nparams; i++)
 		if (p.net->param[i].offset < p.net->ntrain)
 			compare_tensor(&p, &p.net->param[i]);
@@ -180,9 +183,9 @@ static void check_all(int noise, size_t frozen, uint64_t seeds)
 
 	for (size_t i = 0; i < NTINY; i++) {
 		for (uint64_t seed = 1; seed <= seeds; seed++) {
-			struct setting s = { noise, frozen, seed, list[tables - 1] };
+			struct setting s = { noise, frozen, seed, list[tables - 1], ROWS };
 
-			check_net(i, &s);
+			check_net(tiny_net(i, CLASSES), &s);
 		}
 	}
 }
@@ -220,11 +223,43 @@ static void test_tables(void **state)
 	(void)state;
 	for (size_t t = 0; t + 1 < tables; t++) {
 		for (size_t i = 0; i < NTINY; i++) {
-			struct setting s = { 1, 0, 9, list[t] };
+			struct setting s = { 1, 0, 9, list[t], ROWS };
 
-			check_net(i, &s);
+			check_net(tiny_net(i, CLASSES), &s);
 		}
 	}
+}
+
+/* A grain of one row: its statistics are over pixels alone. */
+static void test_one_row(void **state)
+{
+	const struct nst_kernels *list[4];
+	size_t tables = nst_kernels_all(list);
+
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++) {
+		struct setting s = { 1, 0, 14, list[tables - 1], 1 };
+		struct nst_net *net = tiny_net(i, CLASSES);
+
+		assert_int_equal(nst_net_least_grain(net, 0), 1);
+		check_net(net, &s);
+	}
+}
+
+/* Both paddings in every kind of stage, where sides are even and where they are odd. */
+static void test_paddings(void **state)
+{
+	const struct nst_kernels *list[4];
+	size_t tables = nst_kernels_all(list);
+
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++)
+		for (size_t more = 0; more < 2; more++)
+			for (int pad = NST_PAD_SAME; pad <= NST_PAD_SYMMETRIC; pad++) {
+				struct setting s = { 0, 0, 3, list[tables - 1], 3 };
+
+				check_net(tiny_padded(i, (enum nst_pad)pad, more, CLASSES), &s);
+			}
 }
 
 /* Maps so large that a grain is worked on in several chunks, or an image by bands, of which
@@ -295,7 +330,7 @@ static void test_chunks(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(large) / sizeof(*large); i++) {
-		struct setting s = { 1, 0, 4, list[tables - 1] };
+		struct setting s = { 1, 0, 4, list[tables - 1], ROWS };
 		struct pair p;
 
 		pair_run(&p, net_from("large", large[i], 0, CLASSES), &s);
@@ -378,6 +413,8 @@ int main(void)
 		cmocka_unit_test(test_with_fixed_statistics),
 		cmocka_unit_test(test_with_some_fixed_statistics),
 		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_one_row),
+		cmocka_unit_test(test_paddings),
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_reported_statistics),
 	};

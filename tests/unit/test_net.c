@@ -56,26 +56,39 @@ static void infer_all(const struct nst_net *net, const float *params, const floa
 	nst_pool_free(pool);
 }
 
+static void check_twin(struct nst_net *net, uint64_t seed)
+{
+	float *params = random_params(net, seed), *images = random_images(net, ROWS, 12);
+	double *wide = as_doubles(params, net->nfloats), want[ROWS * CLASSES];
+	float got[ROWS * CLASSES];
+
+	twin_forward(net, wide, ROWS, images, NULL, SIZE_MAX, want);
+	infer_all(net, params, images, NST_FLOAT32, ROWS, 2, got);
+	for (size_t j = 0; j < ROWS * CLASSES; j++)
+		if (!(fabs(got[j] - want[j]) <= 2e-5 * (1 + fabs(want[j]))))
+			fail_msg("%s: logit %zu is %g, should be %g", net->arch.name, j,
+				 (double)got[j], want[j]);
+	nst_net_free(net);
+	free(wide);
+	free(images);
+	free(params);
+}
+
 static void test_equals_the_twin(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < NTINY; i++) {
-		struct nst_net *net = tiny_net(i, CLASSES);
-		float *params = random_params(net, 11 + i), *images = random_images(net, ROWS, 12);
-		double *wide = as_doubles(params, net->nfloats), want[ROWS * CLASSES];
-		float got[ROWS * CLASSES];
+	for (size_t i = 0; i < NTINY; i++)
+		check_twin(tiny_net(i, CLASSES), 11 + i);
+}
 
-		twin_forward(net, wide, ROWS, images, NULL, SIZE_MAX, want);
-		infer_all(net, params, images, NST_FLOAT32, ROWS, 2, got);
-		for (size_t j = 0; j < ROWS * CLASSES; j++)
-			if (!(fabs(got[j] - want[j]) <= 2e-5 * (1 + fabs(want[j]))))
-				fail_msg("%s: logit %zu is %g, should be %g", net->arch.name, j,
-					 (double)got[j], want[j]);
-		nst_net_free(net);
-		free(wide);
-		free(images);
-		free(params);
-	}
+/* Both paddings in every kind of stage, where sides are even and where they are odd. */
+static void test_paddings(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++)
+		for (size_t more = 0; more < 4; more++)
+			for (int pad = NST_PAD_SAME; pad <= NST_PAD_SYMMETRIC; pad++)
+				check_twin(tiny_padded(i, (enum nst_pad)pad, more, CLASSES), 17);
 }
 
 /* The logits of an image are the same bits alone, in company, on one thread and on several. */
@@ -236,6 +249,23 @@ static void test_vector_width_does_not_show(void **state)
 	check_tables(NST_BFLOAT16);
 }
 
+/* The memory that is told before is what a net of that size takes: its weights once, in another
+ * order, and room for activations for each thread. */
+static void test_memory_is_told_before(void **state)
+{
+	struct nst_net *net = listed_net("efficientnet-b0", 64);
+	size_t one, two, five;
+	struct nst_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(nst_infer_memory(net, NST_FLOAT32, 1, &one, &err), 0);
+	assert_int_equal(nst_infer_memory(net, NST_FLOAT32, 2, &two, &err), 0);
+	assert_int_equal(nst_infer_memory(net, NST_FLOAT32, 5, &five, &err), 0);
+	assert_true(one > net->ncounted * sizeof(float) && two > one);
+	assert_int_equal(five - two, 3 * (two - one));
+	nst_net_free(net);
+}
+
 static void test_unknown_table_is_an_error(void **state)
 {
 	struct nst_net *net = tiny_net(0, CLASSES);
@@ -296,12 +326,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equals_the_twin),
+		cmocka_unit_test(test_paddings),
 		cmocka_unit_test(test_batch_and_threads_do_not_show),
 		cmocka_unit_test(test_batch_and_threads_do_not_show_in_real_nets),
 		cmocka_unit_test(test_batch_and_threads_do_not_show_in_bfloat16),
 		cmocka_unit_test(test_bfloat16_is_near),
 		cmocka_unit_test(test_vector_width_does_not_show),
 		cmocka_unit_test(test_large_maps),
+		cmocka_unit_test(test_memory_is_told_before),
 		cmocka_unit_test(test_unknown_table_is_an_error),
 		cmocka_unit_test(test_first_failing_row_is_named),
 	};

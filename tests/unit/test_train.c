@@ -267,20 +267,35 @@ static void grain_grad(const struct nst_net *net, const struct nst_train_options
 	nst_grain_plan_free(plan);
 }
 
-/* One step of SGD written out: ((g0 + g1) + (g2 + g3)) + g4, decay, running statistics, average. */
-static double check_step(int calm_pseudo)
+/* The sum of the gradients of n grains, two and two, in order. */
+static float tree_sum(float *const *g, size_t n, size_t i)
+{
+	float sum[8];
+
+	assert_true(n <= 8);
+	for (size_t j = 0; j < n; j++)
+		sum[j] = g[j][i];
+	for (; n > 1; n = (n + 1) / 2)
+		for (size_t j = 0; j < n; j += 2)
+			sum[j / 2] = j + 1 < n ? sum[j] + sum[j + 1] : sum[j];
+	return sum[0];
+}
+
+/* One step of SGD over n rows written out: gradients, decay, running statistics, average. */
+static double check_step(size_t grain, size_t n, int calm_pseudo)
 {
 	struct nst_net *net = tiny_net(0, CLASSES);
 	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
-	struct batch *b = batch_new(net, BATCH, 8);
+	struct batch *b = batch_new(net, n, 8);
 	struct run r;
 	struct nst_step_stats stats;
 	struct nst_err err = { 0 };
-	float *g[5], *before = floats_new(net->nfloats);
+	float *g[8], *before = floats_new(net->nfloats);
 	const float *after;
 	double loss = 0;
-	size_t labeled = 0;
+	size_t labeled = 0, grains = (n + grain - 1) / grain;
 
+	o.grain = grain;
 	o.calm_pseudo = calm_pseudo;
 	o.dropout = 0.3;
 	o.drop_path = 0.4;
@@ -292,12 +307,13 @@ static double check_step(int calm_pseudo)
 	memcpy(before, after, net->nfloats * sizeof(float));
 	assert_int_equal(nst_trainer_step(r.trainer, 0.25, b->row, b->n, load_row, b, &stats, &err),
 			 0);
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < grains; i++) {
 		g[i] = floats_new(net->nfloats);
-		grain_grad(net, &o, b, i * GRAIN, i < 4 ? GRAIN : 2, before, g[i], &loss);
+		grain_grad(net, &o, b, i * grain, n - i * grain < grain ? n - i * grain : grain,
+			   before, g[i], &loss);
 	}
 	for (size_t i = 0; i < net->nfloats; i++) {
-		float sum = ((g[0][i] + g[1][i]) + (g[2][i] + g[3][i])) + g[4][i], want;
+		float sum = tree_sum(g, grains, i), want;
 
 		if (i < net->ntrain)
 			want = before[i] -
@@ -318,7 +334,7 @@ static double check_step(int calm_pseudo)
 	assert_int_equal(stats.pseudo, b->n - labeled);
 	assert_true(fabs((stats.labeled_loss + stats.pseudo_loss) / (double)b->n - loss) < 1e-5);
 	assert_int_equal(nst_trainer_step_count(r.trainer), 1);
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < grains; i++)
 		free(g[i]);
 	free(before);
 	batch_free(b);
@@ -330,7 +346,7 @@ static double check_step(int calm_pseudo)
 static void test_a_step_by_hand(void **state)
 {
 	(void)state;
-	assert_true(check_step(0) != check_step(1));
+	assert_true(check_step(GRAIN, BATCH, 0) != check_step(GRAIN, BATCH, 1));
 }
 
 /* The floats of a parameter, whether they are the same in two vectors. */
@@ -527,6 +543,16 @@ static void test_mixing(void **state)
 	nst_net_free(net);
 }
 
+/* Maps of several pixels give one row statistics, in a grain of its own or as the rest. */
+static void test_steps_with_grains_of_one_row(void **state)
+{
+	(void)state;
+	check_step(GRAIN, 2 * GRAIN + 1, 0);
+	check_step(GRAIN, 1, 0);
+	check_step(1, 3, 0);
+	check_step(1, 1, 0);
+}
+
 static void test_seed_and_epoch_change_the_noise(void **state)
 {
 	struct nst_net *net = tiny_net(3, CLASSES);
@@ -647,7 +673,7 @@ static void test_failures_leave_the_state(void **state)
 
 static void test_refused(void **state)
 {
-	struct nst_net *net = tiny_net(1, CLASSES);
+	struct nst_net *net = net_from(tiny[1].name, tiny[1].text, 2, CLASSES); /* 1x1 at last */
 	const struct nst_train_options good = options_of(net, NST_OPTIM_SGD);
 	struct nst_train_options bad[9];
 	struct batch *b = batch_new(net, 9, 4);
@@ -655,6 +681,7 @@ static void test_refused(void **state)
 	struct nst_step_stats stats;
 	struct nst_err err = { 0 };
 	struct nst_trainer *t;
+	size_t bytes;
 
 	(void)state;
 	for (size_t i = 0; i < 9; i++)
@@ -672,6 +699,8 @@ static void test_refused(void **state)
 		assert_int_equal(nst_trainer_new(net, &bad[i], r.pool, &t, &err), NST_EINVAL);
 		assert_null(t);
 	}
+	assert_int_equal(nst_train_memory(net, &bad[0], 2, 1, &bytes, &err), NST_EINVAL);
+	assert_string_equal(err.msg, "a grain of 1 rows cannot be: it needs 2 at least");
 	/* Nine rows are two grains of four and one alone. */
 	assert_int_equal(nst_trainer_step(r.trainer, 0.1, b->row, 9, load_row, b, &stats, &err),
 			 NST_EINVAL);
@@ -716,6 +745,44 @@ static void test_memory_is_told_before(void **state)
 	nst_net_free(net);
 }
 
+/* Places for grains are as many as can be under way, not one a thread. */
+static void test_memory_of_few_grains(void **state)
+{
+	struct nst_net *net = tiny_net(0, CLASSES);
+	struct nst_train_options o = options_of(net, NST_OPTIM_SGD);
+	size_t one, many, two;
+	struct nst_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(nst_train_memory(net, &o, GRAIN, 1, &one, &err), 0);
+	assert_int_equal(nst_train_memory(net, &o, GRAIN, 64, &many, &err), 0);
+	assert_int_equal(nst_train_memory(net, &o, 2 * GRAIN, 64, &two, &err), 0);
+	assert_int_equal(one, many);
+	assert_true(two > many);
+	nst_net_free(net);
+}
+
+/* EfficientNet-L2 at the size of its training, an image at a time: 24 GiB are enough.  Weights, their
+ * average, two slots, gradients, and packed for both passes are seven times its parameters. */
+static void test_memory_of_the_largest_net(void **state)
+{
+	struct nst_train_options o;
+	struct nst_arch arch;
+	struct nst_net *net;
+	size_t bytes;
+	struct nst_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(nst_arch_find("efficientnet-l2", &arch, &err), 0);
+	assert_int_equal(nst_net_new(&arch, 475, 1000, &net, &err), 0);
+	nst_train_options_init(&o, &arch);
+	o.grain = 1;
+	assert_int_equal(nst_train_memory(net, &o, 1, 64, &bytes, &err), 0);
+	assert_true(bytes < (size_t)24 << 30);
+	assert_true(bytes > 7 * net->ncounted / 100 * 98 * sizeof(float));
+	nst_net_free(net);
+}
+
 /* 32 to 63 rows are two pieces of work, neither with a poor share of them. */
 static void test_grain_of_a_step(void **state)
 {
@@ -737,6 +804,7 @@ int main(void)
 		cmocka_unit_test(test_threads_do_not_show_in_a_real_net),
 		cmocka_unit_test(test_resuming_is_exact),
 		cmocka_unit_test(test_a_step_by_hand),
+		cmocka_unit_test(test_steps_with_grains_of_one_row),
 		cmocka_unit_test(test_freezing),
 		cmocka_unit_test(test_clipping),
 		cmocka_unit_test(test_labeled_statistics),
@@ -747,6 +815,8 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_options_of_the_authors),
 		cmocka_unit_test(test_memory_is_told_before),
+		cmocka_unit_test(test_memory_of_few_grains),
+		cmocka_unit_test(test_memory_of_the_largest_net),
 		cmocka_unit_test(test_grain_of_a_step),
 	};
 
