@@ -219,7 +219,7 @@ JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 deps  = $(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' PYTHON='$(PYTHON)' tools/deps.sh
 again = +$(Q)$(MAKE) --no-print-directory $(JOBS)
 
-.PHONY: deps check check-rooms check-peers bench demo experiments/cifar10
+.PHONY: deps check check-rooms check-peers bench demo experiments experiments/cifar10
 deps:
 	$(deps) check
 
@@ -248,6 +248,17 @@ experiments/cifar10:
 	$(deps) build
 	$(again) all
 	$(Q)NST_BIN=$(abspath $(B)/bin) tests/experiments/cifar10.sh
+
+# All of tests/experiments/paper.sh, or `make experiments/noise` one; MINUTES=45 and the like go with
+# them.
+experiments:
+	$(deps) build
+	$(again) all
+	$(Q)NST_BIN=$(abspath $(B)/bin) tests/experiments/paper.sh
+experiments/%:
+	$(deps) build
+	$(again) all
+	$(Q)NST_BIN=$(abspath $(B)/bin) tests/experiments/paper.sh $*
 
 # T="build/test/test_cli tests/cli/docs.t" runs only these.
 .PHONY: run-check run-check-peers
@@ -307,6 +318,7 @@ help:
 	@echo 'make check-peers     compare with PyTorch, Pillow and h5py of the system'
 	@echo 'make demo            the whole loop on images drawn on the spot, in demo/'
 	@echo 'make bench           measure training and the kernels'
+	@echo 'make experiments     the findings of the papers one by one (experiments/NAME one of them)'
 	@echo 'make experiments/cifar10    the measured table of the README'
 	@echo 'make man             put the options of the tools into the manual pages'
 	@echo 'make completion      bash completions, in build/completions'

@@ -18,43 +18,9 @@ cd "$(dirname "$0")/../.."
 NST_BIN=${NST_BIN:-$PWD/build/bin}
 TUNE=${TUNE:-}
 OUT=${OUT:-experiments/cifar10${TUNE:+-tune}}
-images=${OUT%-tune}/images
+unpacked=${OUT%-tune}/images
 
-die() {
-	echo "cifar10: $*" >&2
-	exit 1
-}
-
-find_images() {
-	for dir in . data ../data ../shared/data; do
-		for name in cifar10-jpeg.tar.zst cifar10; do
-			if [ -e "$dir/$name" ]; then
-				echo "$dir/$name"
-				return
-			fi
-		done
-	done
-	die "the images are not found: name an archive or a directory with CIFAR10=PATH"
-}
-
-# A directory, with the images of an archive unpacked once.
-prepare_images() {
-	source=${CIFAR10:-$(find_images)}
-	if [ -d "$source" ]; then
-		images=$source
-	elif [ ! -d "$images" ]; then
-		echo "unpacking $source"
-		rm -rf "$images.part"
-		mkdir -p "$images.part"
-		tar -C "$images.part" -xf "$source" ||
-			die "'$source' cannot be unpacked (a .zst needs the program zstd)"
-		mv "$images.part" "$images"
-	fi
-	for part in train test; do
-		[ -d "$images/$part" ] || die "'$images' has no directory '$part'"
-	done
-}
-
+. tests/experiments/images.sh
 prepare_images
 mkdir -p "$OUT"
 exec "${MAKE:-make}" --no-print-directory -f tests/experiments/cifar10.mk \

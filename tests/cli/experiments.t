@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# tests/experiments/paper.sh in its short form: every experiment from images to table, what is done
+# is not done again, and what was interrupted goes on.
+. "${0%/*}/lib.sh"
+
+paper() {
+	SHORT=1 OUT=$PWD/short SEEDS='1 2' "$TOP/tests/experiments/paper.sh" "$@"
+}
+
+ok "all experiments" paper
+experiments="noise labels filter ratio size joint init amount ood iterations rethinking"
+for name in $experiments; do
+	contains "$name has a table" "short/$name.md" '| model | seed 1 | seed 2 | test top-1 [%] |'
+	contains "$name has claims" "short/$name.md" '| the paper | here | |'
+	contains "$name has its commands" "short/$name.md" '    nst-train -q --no-provenance'
+	is "$name has a number in every cell" "$(grep -v '^| the paper' "short/$name.md" | grep -c '|  *|')" 0
+done
+is "names no directory of this machine" "$(grep -l "$PWD" short/*.md)" ""
+cat short/*.md > before
+ok "once more" paper
+is "nothing is made again" "$(grep -c 'seed' <(grep -v '|' "$stdout"))" 0
+cat short/*.md > after
+same "the tables are the same" before after
+
+# Another directory, another day: to the digit.
+rm -rf short/seed1/usual.h5 short/seed1/usual.json
+ok "one experiment" paper noise
+is "only what is missing is made" "$(grep '^noise, ' "$stdout" | paste -s -d ' ')" \
+	"noise, seed 1: usual.h5 noise, seed 1: usual.json"
+cat short/*.md > after
+same "with the same numbers" before after
+
+# Other options make it anew.
+sed -i 's/--dropout=0.1/--dropout=0.7/' short/seed1/no-noise.h5.command
+ok "a model of another command" paper noise
+is "is trained again" "$(grep '^noise, ' "$stdout" | paste -s -d ' ')" "noise, seed 1: no-noise.h5"
+fails 1 "paper.sh: there is no experiment 'nosie': *" paper nosie
+
+done_testing
