@@ -532,6 +532,59 @@ static void arch_files(void **state)
 	FAILS(nst_arch_load("/dev/zero", &a, &err), "'/dev/zero' is larger than the limit");
 }
 
+/* What is not asked for leaves no line, so that older checkpoints still fit. */
+static void settings_of_noise(void **state)
+{
+	static const char *const extra[] = {"autoaugment", "random-erasing", "train-interpolation",
+					    "pseudo-noise", "crop-fraction", "crop-padding",
+					    "interpolation"};
+	struct nst_request r = NST_REQUEST_NONE;
+	struct nst_list lines = {0};
+	struct nst_settings s;
+
+	(void)state;
+	r.arch = "efficientnet-b0";
+	s = resolve(&r);
+	OK(nst_settings_lines(&s, &lines, &err));
+	for (size_t i = 0; i < lines.count; i++)
+		for (size_t k = 0; k < N(extra); k++)
+			assert_int_not_equal(strncmp(lines.item[i], extra[k], strlen(extra[k])), 0);
+	nst_list_release(&lines);
+	assert_true(s.pseudo_noise == NST_PSEUDO_FULL && !s.train.calm_pseudo);
+
+	/* timm fills with the mean colour of ImageNet, rounded. */
+	r.randaugment = "rand-m9-inc1";
+	r.crop_fraction = 0.875;
+	r.interpolation = NST_BILINEAR;
+	r.train_interpolation = 4;
+	r.pseudo_noise = NST_PSEUDO_NONE;
+	s = resolve(&r);
+	assert_memory_equal(s.augment.ra.fill, ((uint8_t[]){124, 116, 104}), 3);
+	assert_true(s.augment.random_filter && s.train.calm_pseudo);
+	assert_int_equal(s.preprocess.cropping, NST_CROP_SHORTEST);
+	assert_true(has_line(&s, "crop-fraction=0.875") && has_line(&s, "interpolation=bilinear"));
+	assert_true(has_line(&s, "train-interpolation=random"));
+	assert_true(has_line(&s, "pseudo-noise=none"));
+	r = (struct nst_request)NST_REQUEST_NONE;
+	r.arch = "efficientnet-b0";
+	r.autoaugment = "v0r-mstd0.5";
+	r.crop_padding = 16;
+	r.train_interpolation = NST_LANCZOS;
+	r.pseudo_noise = NST_PSEUDO_NO_AUGMENT;
+	r.erasing = 0.25;
+	r.erasing_mode = NST_ERASING_PIXEL;
+	r.erasing_count = 3;
+	s = resolve(&r);
+	assert_memory_equal(s.augment.aa.fill, ((uint8_t[]){124, 116, 104}), 3);
+	assert_true(s.augment.filter == NST_LANCZOS && !s.augment.random_filter);
+	assert_false(s.train.calm_pseudo);
+	assert_true(has_line(&s, "autoaugment=v0r-mstd0.5") && has_line(&s, "crop-padding=16"));
+	assert_true(has_line(&s, "train-interpolation=lanczos"));
+	assert_true(has_line(&s, "pseudo-noise=no-augment"));
+	assert_true(has_line(&s, "random-erasing=0.25") && has_line(&s, "random-erasing-count=3"));
+	assert_true(has_line(&s, "random-erasing-mode=pixel"));
+}
+
 static int resolves(const struct nst_request *r)
 {
 	struct nst_settings s;
@@ -560,6 +613,17 @@ static void settings_refusals(void **state)
 	q = r;
 	q.randaugment = "n2,q7";
 	FAILS(resolves(&q), "--randaugment: ");
+	q = r;
+	q.crop_padding = 0;
+	q.crop_fraction = 1;
+	FAILS(resolves(&q), "--crop-padding and --crop-fraction are two ways");
+	q = r;
+	q.erasing_count = 2;
+	FAILS(resolves(&q), "nothing is erased");
+	q = r;
+	q.autoaugment = "v0";
+	q.randaugment = "rand-m9";
+	FAILS(resolves(&q), "a view has either RandAugment or AutoAugment");
 }
 
 static void numbers(void **state)
@@ -579,11 +643,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
+		TEST(settings_of_noise),
 		TEST(shards_in_order), TEST(classes_by_name), TEST(given_classes),
 		TEST(unlabeled_rows), TEST(mixes), TEST(refusals), TEST(sampler_sequences),
 		TEST(sampler_share), TEST(sampler_epochs), TEST(sampler_apart_and_sampled),
 		TEST(unlabeled_become_pseudo), TEST(settings_defaults),
-		TEST(settings_overrides), TEST(settings_refusals), TEST(arch_files),
+		TEST(settings_overrides), TEST(settings_of_noise), TEST(settings_refusals),
+		TEST(arch_files),
 		TEST(numbers),
 	};
 
