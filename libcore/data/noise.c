@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "libcore/data/settings.h"
 #include "libcore/util/num.h"
 
 int nst_noise_asked(const struct nst_noise_request *r)
@@ -66,6 +67,44 @@ static int take_int(int64_t asked, const struct nst_modelfile *m, const char *na
 	return 0;
 }
 
+static int word_of(const char *const *words, const char *word)
+{
+	for (int i = 0; words[i]; i++)
+		if (!strcmp(words[i], word))
+			return i;
+	return -1;
+}
+
+/* What settings.c stores only of runs that had it: AutoAugment, random erasing, the filter of crops. */
+static int take_rare(const struct nst_modelfile *m, struct nst_augment *a, struct nst_err *err)
+{
+	const char *aa = stored(m, "autoaugment"), *mode = stored(m, "random-erasing-mode");
+	const char *filter = stored(m, "train-interpolation");
+	int64_t count = 1;
+	int found;
+
+	if (aa && nst_autoaugment_parse(aa, &a->aa, err) < 0)
+		return refuse(m, "autoaugment", aa, err);
+	if (take_rate(NAN, m, "random-erasing", &a->erasing.p, err) < 0 ||
+	    take_int(-1, m, "random-erasing-count", 100, &count, err) < 0)
+		return err->code;
+	a->erasing.count = count > 0 ? (unsigned)count : 1;
+	if (mode) {
+		found = word_of(nst_erasing_words, mode);
+		if (found < 0)
+			return refuse(m, "random-erasing-mode", mode, err);
+		a->erasing.mode = (enum nst_erasing_mode)found;
+	}
+	if (filter) {
+		found = word_of(nst_train_filter_words, filter);
+		if (found < 0)
+			return refuse(m, "train-interpolation", filter, err);
+		a->random_filter = nst_train_filter_words[found + 1] == NULL;
+		a->filter = a->random_filter ? NST_BICUBIC : (enum nst_filter)found;
+	}
+	return 0;
+}
+
 static int take_augment(const struct nst_noise_request *r, const struct nst_modelfile *m,
 			struct nst_augment *a, struct nst_err *err)
 {
@@ -82,7 +121,10 @@ static int take_augment(const struct nst_noise_request *r, const struct nst_mode
 		a->view = (enum nst_view_kind)r->crop;
 	else if (crop && nst_view_parse(crop, &a->view) < 0)
 		return refuse(m, "crop", crop, err);
+	if (take_rare(m, a, err) < 0)
+		return err->code;
 	if (r->randaugment) {
+		a->aa.policy = NST_AA_NONE;
 		if (nst_randaugment_parse(r->randaugment, a->size, &a->ra, err) < 0)
 			return nst_err_prefix(err, "--randaugment");
 	} else if (ra && nst_randaugment_parse(ra, a->size, &a->ra, err) < 0) {

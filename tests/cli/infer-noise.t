@@ -40,6 +40,29 @@ for option in --dropout=0.5 --drop-path=0.9 --crop=resized --flip --randaugment=
 	quiet "$option with another seed" infer other.h5 $none $option --seed=1
 	ok "... draws otherwise" differ other.h5 with.h5
 done
+# What a model was trained with is what --noise means.
+nst-draw -q -o d --labeled=30 --unlabeled=1 --test=1 --seed=1 && nst-pack -q -o l.h5 d/labeled || exit 1
+trained() {
+	nst-train -q --no-provenance --arch=wrn-10-1 --size=16 --batch=16 --grain=8 --epochs=1 --lr=1e-9 \
+		"$@" -o trained.h5 l.h5 &&
+	nst-infer -q --no-provenance --precision=f32 -m trained.h5 --noise -o noised.h5 l.h5 &&
+	craft dump noised.h5 | grep ^row > rows
+}
+ok "a model without more" trained
+mv rows plain-rows
+for option in --autoaugment=v0 --random-erasing=0.9 "--crop=resized --train-interpolation=box" \
+	"--dropout=0.5" "--randaugment=n2,m9"; do
+	ok "trained with $option" trained $option
+	run cmp rows plain-rows
+	is "... noise is that of the training" $status 1
+done
+ok "trained with --autoaugment=v0" trained --autoaugment=v0
+quiet "RandAugment instead" nst-infer -q --no-provenance --precision=f32 -m trained.h5 --noise \
+	--randaugment=none -o instead.h5 l.h5
+craft dump instead.h5 | grep ^row > plain-rows
+run cmp rows plain-rows
+is "... leaves AutoAugment out" $status 1
+
 all='--noise --dropout=0.5 --drop-path=0.5 --crop=resized --flip --randaugment=n2,m9 --seed=3'
 for j in 1 3; do
 	quiet "-j $j" infer j$j.h5 -j $j $all

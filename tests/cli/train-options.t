@@ -213,7 +213,8 @@ b3 300 700 4.8 3 0.3 12
 b4 380 700 4.8 3 0.4 15
 b5 456 350 2.4 3 0.4 18
 b6 528 350 2.4 3 0.5 24
-b7 600 350 2.4 3 0.5 27"
+b7 600 350 2.4 3 0.5 27
+l2 475 350 2.4 14 0.5 27"
 while read -r name size epochs decay ratio dropout magnitude; do
 	case $magnitude in none) augment=randaugment=none ;; *) augment=$(ra "$magnitude") ;; esac
 	settings noisy-student-$name "$common arch=efficientnet-$name size=$size epochs=$epochs
