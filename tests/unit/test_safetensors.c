@@ -189,9 +189,10 @@ static void lengths(void **state)
 
 static void lists(void **state)
 {
-	struct nst_buf b = file_of("{\"__metadata__\":{\"two\":\"[1, 2.5]\",\"words\":\"[\\\"a\\\", "
-				   "\\\"\\\\u00e9\\\"]\",\"mixed\":\"[\\\"a\\\", 1]\",\"open\":\"[1\","
-				   "\"text\":\"1\"}}", "", 0);
+	struct nst_buf b = file_of("{\"__metadata__\":{\"two\":\"[1, 2.5]\","
+				   "\"words\":\"[\\\"a\\\", \\\"\\\\u00e9\\\"]\","
+				   "\"mixed\":\"[\\\"a\\\", 1]\","
+				   "\"open\":\"[1\",\"text\":\"1\"}}", "", 0);
 	struct nst_safetensors *st = read_bytes(&b);
 	struct nst_list l = {0};
 	double v[3];
@@ -200,7 +201,8 @@ static void lists(void **state)
 	assert_int_equal(nst_safetensors_meta_numbers(st, "two", v, 2, &err), 1);
 	assert_true(v[0] == 1 && v[1] == 2.5);
 	assert_int_equal(nst_safetensors_meta_numbers(st, "three", v, 3, &err), 0);
-	FAILS(nst_safetensors_meta_numbers(st, "two", v, 3, &err), "'two' is not a list of 3 numbers");
+	FAILS(nst_safetensors_meta_numbers(st, "two", v, 3, &err),
+	      "'two' is not a list of 3 numbers");
 	FAILS(nst_safetensors_meta_numbers(st, "words", v, 2, &err), "not a list of 2 numbers");
 	FAILS(nst_safetensors_meta_numbers(st, "open", v, 1, &err), "'open' is not a list");
 	FAILS(nst_safetensors_meta_numbers(st, "text", v, 1, &err), "'text' is not a list");
@@ -208,7 +210,8 @@ static void lists(void **state)
 	assert_int_equal(l.count, 2);
 	assert_string_equal(l.item[0], "a");
 	assert_string_equal(l.item[1], "\xc3\xa9");
-	FAILS(nst_safetensors_meta_strings(st, "mixed", &l, &err), "'mixed' is not a list of texts");
+	FAILS(nst_safetensors_meta_strings(st, "mixed", &l, &err),
+	      "'mixed' is not a list of texts");
 	assert_int_equal(nst_safetensors_meta_strings(st, "absent", &l, &err), 0);
 	nst_list_release(&l);
 	nst_safetensors_free(st);
@@ -223,7 +226,8 @@ static void written(void **state)
 		"\"w\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[0,8]},"
 		"\"h\":{\"dtype\":\"F16\",\"shape\":[],\"data_offsets\":[8,10]},"
 		"\"b\":{\"dtype\":\"BF16\",\"shape\":[3],\"data_offsets\":[10,16]}}";
-	static const uint8_t data[] = {0, 0, 128, 63, 0, 0, 32, 192, 0, 60, 192, 63, 129, 63, 128, 63};
+	static const uint8_t data[] = {0, 0,  128, 63, 0,   0,  32,  192,
+				       0, 60, 192, 63, 129, 63, 128, 63};
 	const float w[] = {1, -2.5f}, h[] = {1}, brain[] = {1.5f, 1.0078125f, 1.00390625f};
 	const char *const words[] = {"a", "b"};
 	struct nst_safetensors_out *out;
@@ -237,8 +241,10 @@ static void written(void **state)
 	OK(nst_safetensors_declare(out, "w", NST_DTYPE_F32, 2, (size_t[]){2, 1}, &err));
 	OK(nst_safetensors_declare(out, "h", NST_DTYPE_F16, 0, NULL, &err));
 	OK(nst_safetensors_declare(out, "b", NST_DTYPE_BF16, 1, (size_t[]){3}, &err));
-	FAILS(nst_safetensors_declare(out, "b", NST_DTYPE_F32, 0, NULL, &err), "'b' cannot be added");
-	FAILS(nst_safetensors_declare(out, "i", NST_DTYPE_I64, 0, NULL, &err), "'i' cannot be added");
+	FAILS(nst_safetensors_declare(out, "b", NST_DTYPE_F32, 0, NULL, &err),
+	      "'b' cannot be added");
+	FAILS(nst_safetensors_declare(out, "i", NST_DTYPE_I64, 0, NULL, &err),
+	      "'i' cannot be added");
 	FAILS(nst_safetensors_declare(out, "__metadata__", NST_DTYPE_F32, 0, NULL, &err), "cannot");
 	FAILS(nst_safetensors_declare(out, "\xff", NST_DTYPE_F32, 0, NULL, &err), "cannot");
 	FAILS(nst_safetensors_put_meta(out, "x", "\xff", &err), "not UTF-8");
