@@ -734,10 +734,12 @@ static void test_conv_real(void **state)
 		{1, 90, 90, 8, 90, 90, 8, 3, 1, 1, 1, NULL},  {1, 90, 90, 8, 45, 45, 8, 3, 2, 0, 0, NULL},
 		{1, 60, 60, 3, 30, 30, 8, 7, 2, 3, 3, NULL},  {2, 7, 7, 48, 7, 7, 48, 3, 1, 1, 1, NULL},
 		/* Runs of taps in parts, two at a time and one by one; filters of more columns than a
-		 * block, which ask for several images in one, but not for all; no line of taps. */
+		 * block, which ask for several images in one, but not for all; no line of taps; pixels
+		 * without a tap, where a run has parts. */
 		{10, 4, 3, 130, 4, 3, 264, 3, 1, 1, 0, NULL}, {5, 8, 6, 130, 4, 3, 264, 3, 2, 0, 0, NULL},
 		{2, 7, 5, 60, 7, 5, 258, 3, 1, 0, 2, NULL},   {2, 9, 9, 70, 5, 5, 24, 5, 2, 2, 2, NULL},
 		{7, 9, 9, 220, 5, 5, 30, 1, 2, 0, 0, NULL},   {2, 1, 9, 40, 3, 5, 30, 1, 2, 2, 0, NULL},
+		{2, 5, 6, 20, 3, 3, 390, 1, 2, 0, 0, NULL},
 	};
 	static const struct nst_conv depthwise[] = {
 		{2, 16, 16, 96, 8, 8, 96, 3, 2, 0, 0, NULL},  {3, 8, 8, 144, 8, 8, 144, 5, 1, 2, 2, NULL},
