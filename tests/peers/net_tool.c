@@ -7,7 +7,7 @@
  *       DIR/dlogits (rows,classes); write DIR/infer and DIR/logits (rows,classes), DIR/grad
  *   net_tool ARCH PAD SIZE CLASSES ROWS DIR STEPS OPTIMIZER LR     read DIR/params, DIR/images
  *       (STEPS,rows,size,size,3) and DIR/labels (STEPS,rows), train one grain a step without noise,
- *       weight decay 1e-3, label smoothing 0.1, EMA 0.9; write DIR/trained and DIR/ema
+ *       weight decay 1, label smoothing 0.1, EMA 0.9; write DIR/trained and DIR/ema
  *
  * All files are native floats; params, grad, trained and ema are flat vectors as in net.h.  PAD is
  * same, symmetric or own; OPTIMIZER is sgd or rmsprop-tf. */
@@ -150,7 +150,7 @@ static void train(const struct nst_net *net, size_t rows, const char *dir, size_
 	o.label_smoothing = 0.1;
 	o.ema = 0.9;
 	o.optim = (struct nst_optim){ .momentum = 0.9, .rho = 0.9, .eps = 0.001,
-				      .weight_decay = 1e-3 };
+				      .weight_decay = 1 };
 	o.optim.kind = strcmp(optimizer, "sgd") ? NST_OPTIM_RMSPROP_TF : NST_OPTIM_SGD;
 	transfer(dir, "images", 0, images, steps * rows * source.floats);
 	transfer(dir, "labels", 0, labels, steps * rows);
