@@ -39,6 +39,7 @@ ext.libcore/image/pixbuf.c := gdk-pixbuf/gdk-pixbuf.h
 ext.libcore/nn/blas.c      := cblas.h
 ext.formats/plugin/*       := zstd.h hdf5.h H5PLextern.h
 ext.formats/*              := hdf5.h H5FDdevelop.h
+ext.formats/safetensors.c  := jansson.h
 
 # Who may print, exit, read the environment (NST_SIMD and TMPDIR besides the edge), use signals and
 # clocks; nobody uses the random numbers of libc.  deny.ROOM: headers that would be out of place.
@@ -159,6 +160,7 @@ $(O)/libcore/pixel/%.o:      EXTRA = -O3
 $(O)/libcore/augment/%.o:    EXTRA = -O3
 $(O)/libcore/nn/blas.o:      EXTRA = $(blas.c)
 $(O)/formats/%.o:            EXTRA = $(hdf5.c)
+$(O)/formats/safetensors.o:  EXTRA = $(jansson.c)
 $(O)/formats/plugin/%.o:     EXTRA = $(hdf5.c) $(zstd.c)
 $(O)/tests/unit/%.o:         EXTRA = $(cmocka.c) $(hdf5.c) $(zstd.c) $(turbo.c)
 $(O)/tests/cli/%.o:          EXTRA = $(hdf5.c)

@@ -223,28 +223,24 @@ static int has_line(const char *text, const char *s, size_t n)
 	return 0;
 }
 
-int nst_build_parent(struct nst_build *b, const struct nst_image *im, struct nst_err *err)
+int nst_build_history(struct nst_build *b, const char *lines, struct nst_err *err)
 {
-	const char *uuid = nst_image_uuid(im), *from = nst_image_history(im);
 	struct nst_buf text = {0};
-	char *grown;
-	int r;
+	int r = nst_buf_printf(&text, err, "%s", b->history ? b->history : "");
 
-	if (b->parents && strstr(b->parents, uuid))
-		return 0;
-	if (asprintf(&grown, "%s%s%s", b->parents ? b->parents : "", b->parents ? " " : "", uuid) < 0)
-		return nst_fail_mem(err, NST_UUID_LEN);
-	free(b->parents);
-	b->parents = grown;
+	while (strlen(lines) > NST_HISTORY_LIMIT) {
+		const char *next = strchr(lines, '\n');
+
+		lines = next ? next + 1 : lines + strlen(lines) - NST_HISTORY_LIMIT;
+	}
 	/* Branches of the family meet again: each line once. */
-	r = nst_buf_printf(&text, err, "%s", b->history ? b->history : "");
-	while (!r && *from) {
-		size_t n = strcspn(from, "\n");
+	while (!r && *lines) {
+		size_t n = strcspn(lines, "\n");
 
-		if (!has_line((const char *)text.data, from, n))
-			r = nst_buf_printf(&text, err, "%s%.*s", text.len ? "\n" : "", (int)n, from);
-		from += n;
-		from += *from == '\n';
+		if (!has_line((const char *)text.data, lines, n))
+			r = nst_buf_printf(&text, err, "%s%.*s", text.len ? "\n" : "", (int)n, lines);
+		lines += n;
+		lines += *lines == '\n';
 	}
 	if (r) {
 		nst_buf_release(&text);
@@ -253,6 +249,20 @@ int nst_build_parent(struct nst_build *b, const struct nst_image *im, struct nst
 	free(b->history);
 	b->history = (char *)text.data;
 	return 0;
+}
+
+int nst_build_parent(struct nst_build *b, const struct nst_image *im, struct nst_err *err)
+{
+	const char *uuid = nst_image_uuid(im);
+	char *grown;
+
+	if (b->parents && strstr(b->parents, uuid))
+		return 0;
+	if (asprintf(&grown, "%s%s%s", b->parents ? b->parents : "", b->parents ? " " : "", uuid) < 0)
+		return nst_fail_mem(err, NST_UUID_LEN);
+	free(b->parents);
+	b->parents = grown;
+	return nst_build_history(b, nst_image_history(im), err);
 }
 
 static int checksum(struct nst_build_column *c, struct nst_err *err)

@@ -6,6 +6,9 @@
 #include "formats/schema.h"
 #include "formats/uuid.h"
 
+/* Bytes of a history; an attribute of an object header is at most 64 KiB. */
+enum { NST_HISTORY_LIMIT = 32 * 1024 };
+
 struct nst_build_column {
 	struct nst_column_id id; /* its checksum is set by nst_build_seal */
 	size_t elem;             /* bytes of an element */

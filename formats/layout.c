@@ -19,7 +19,6 @@
 
 enum {
 	METADATA_ROOM = 4 << 20,   /* attributes, headers, chunk indices: more than ever needed */
-	HISTORY_LIMIT = 32 * 1024, /* an attribute of an object header is at most 64 KiB */
 	CHUNK_BYTES = 1 << 20,
 	MAX_COMPACT = 64,          /* links and attributes kept in the object header */
 	DATA_ALIGNMENT = 64,
@@ -82,10 +81,10 @@ static int put_history(hid_t file, const struct nst_build *b, const char *run, s
 		r = nst_buf_printf(&all, err, " < %s", b->parents);
 	if (!r) {
 		text = (const char *)all.data;
-		while (strlen(text) > HISTORY_LIMIT) {
+		while (strlen(text) > NST_HISTORY_LIMIT) {
 			const char *next = strchr(text, '\n');
 
-			text = next ? next + 1 : text + strlen(text) - HISTORY_LIMIT;
+			text = next ? next + 1 : text + strlen(text) - NST_HISTORY_LIMIT;
 		}
 		r = put_attr_str(file, "history", text, err);
 	}

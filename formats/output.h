@@ -66,6 +66,9 @@ int nst_build_attr_u64(struct nst_build *b, const char *name, size_t n, const ui
 int nst_build_parent(struct nst_build *b, const struct nst_image *im, struct nst_err *err)
 	NST_MUST_CHECK;
 
+/* Add lines to the history that do not come from an image; where they are too many, the last ones. */
+int nst_build_history(struct nst_build *b, const char *lines, struct nst_err *err) NST_MUST_CHECK;
+
 /* The uuid the image will have, once everything but provenance was added. */
 int nst_build_uuid(struct nst_build *b, char uuid[NST_UUID_LEN + 1], struct nst_err *err)
 	NST_MUST_CHECK;

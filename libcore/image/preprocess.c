@@ -16,6 +16,21 @@ static const char *const cropping_names[] = {
 	[NST_CROP_WHOLE] = "whole",
 };
 
+const char *nst_cropping_name(enum nst_cropping c)
+{
+	return cropping_names[c];
+}
+
+int nst_cropping_parse(const char *s, enum nst_cropping *out)
+{
+	for (size_t i = 0; i < sizeof cropping_names / sizeof *cropping_names; i++)
+		if (!strcmp(s, cropping_names[i])) {
+			*out = (enum nst_cropping)i;
+			return 0;
+		}
+	return -1;
+}
+
 void nst_preprocess_init(struct nst_preprocess *p, size_t size)
 {
 	*p = (struct nst_preprocess){
@@ -88,16 +103,6 @@ static int parse_input(char *s, size_t *size)
 	return 0;
 }
 
-static int parse_cropping(const char *s, enum nst_cropping *out)
-{
-	for (size_t i = 0; i < sizeof cropping_names / sizeof *cropping_names; i++)
-		if (!strcmp(s, cropping_names[i])) {
-			*out = (enum nst_cropping)i;
-			return 0;
-		}
-	return -1;
-}
-
 enum word { INPUT, CROPPING, CROP, INTERPOLATION, MEAN, STD, WORDS };
 
 static int parse_word(enum word which, char *value, struct nst_preprocess *p)
@@ -106,7 +111,7 @@ static int parse_word(enum word which, char *value, struct nst_preprocess *p)
 	case INPUT:
 		return 0; /* read beforehand */
 	case CROPPING:
-		return parse_cropping(value, &p->cropping);
+		return nst_cropping_parse(value, &p->cropping);
 	case CROP:
 		if (nst_parse_double(value, &p->crop) < 0)
 			return -1;

@@ -20,6 +20,10 @@ enum nst_cropping {
 	NST_CROP_WHOLE,    /* "whole": resize everything, without regard to the aspect ratio */
 };
 
+/* The words above; the parser returns -1 for any other. */
+const char *nst_cropping_name(enum nst_cropping c);
+int nst_cropping_parse(const char *s, enum nst_cropping *out);
+
 struct nst_preprocess {
 	size_t size; /* side in pixels */
 	enum nst_cropping cropping;

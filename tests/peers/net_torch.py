@@ -7,8 +7,12 @@ bound is 1e-4, relative, of the logits and of the gradient of every parameter te
 
 A pixel that rounding takes across the kink of relu changes gradients by more than that: two in
 the last block of ResNet-50 changed all of them by a percent.  So images are drawn until PyTorch's
-nearest one is farther away than KINK, and the shifts of very deep nets keep most pixels on one
-side."""
+nearest one is farther away than KINK, and the shifts of very deep nets, and of those that are
+trained, keep most pixels on one side.
+
+Steps of the optimizers, with weight decay, smoothed labels and the moving average, are written out
+here; after 20 of them the bound is 1e-3, of every tensor and of the way that all weights together
+went.  Rates are small: with large ones rounding grows from step to step."""
 import copy
 import functools
 import math
@@ -30,8 +34,9 @@ except ImportError as e:
 
 TOOL = os.path.join(os.environ.get("NST_BUILD", "build"), "test-peers", "net_tool")
 BOUND = 1e-4
+STEPS_BOUND = 1e-3
 KINK = 3e-6
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # several wait for each other by spinning: slow on a busy machine
 tests = failures = 0
 
 
@@ -169,19 +174,24 @@ def relative(a, b):
     return float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-30))
 
 
-def compare(arch, pad, size, rows, net, seed, side=0):
-    label = f"{arch} {pad} {size}px"
-    classes = 10
+def prepare(net, seed, momentum, side=0):
+    """The net in double, with random norms; norms remember how many numbers a channel had."""
     torch.manual_seed(seed)
     net = net.double()
     for m in net.modules():
         if isinstance(m, nn.BatchNorm2d):
-            m.momentum = 1.0  # so that training leaves the statistics of this batch
+            m.momentum = momentum
             for t, lo, hi in ((m.weight, .5, 1.5), (m.bias, -.3, .3), (m.running_mean, -.3, .3),
                               (m.running_var, .5, 1.5)):
                 t.data.uniform_(lo, hi)
             if side:
                 m.bias.data += side * m.bias.data.sign()
+    return net
+
+
+def pair_up(net, arch, pad, size, classes, label):
+    """Name, shape, place and PyTorch's tensor of every parameter of ours, and the flat vector of
+    them, which holds the same numbers on both sides."""
     table = [line.split() for line in subprocess.run([TOOL, arch, pad, str(size), str(classes)],
              check=True, capture_output=True, text=True).stdout.splitlines()]
     ours = [(row[0], tuple(map(int, row[1:-1])), int(row[-1])) for row in table]
@@ -191,9 +201,17 @@ def compare(arch, pad, size, rows, net, seed, side=0):
     floats = max(offset + (int(np.prod(shape)) + 15) // 16 * 16 for _, shape, offset in ours)
     params = np.zeros(floats, np.float32)
     for (name, shape, offset), t in zip(ours, theirs):
-        t.data = t.data.float().double()  # the same numbers on both sides
+        t.data = t.data.float().double()
         params[offset:offset + t.numel()] = to_ours(t, shape).ravel()
+    return [(name, shape, offset, t) for (name, shape, offset), t in zip(ours, theirs)], params
 
+
+def compare(arch, pad, size, rows, net, seed, side=0):
+    label = f"{arch} {pad} {size}px"
+    classes = 10
+    # Momentum 1: training leaves the statistics of this batch.
+    net = prepare(net, seed, 1.0, side)
+    paired, params = pair_up(net, arch, pad, size, classes, label)
     images = images_off_kinks(net, rows, size)
     dlogits = (torch.randn(rows, classes) / rows).float()
     with tempfile.TemporaryDirectory() as d:
@@ -216,7 +234,7 @@ def compare(arch, pad, size, rows, net, seed, side=0):
         if isinstance(m, nn.BatchNorm2d):
             m.running_var *= (m.count - 1) / m.count  # PyTorch keeps the unbiased one
     worst, scale = {}, 0
-    for (name, shape, offset), t in zip(ours, theirs):
+    for name, shape, offset, t in paired:
         kind = "statistics" if "running" in name else "gradients"
         want = to_ours(t.grad if kind == "gradients" else t, shape)
         got = grad[offset:offset + want.size].reshape(shape)
@@ -226,6 +244,77 @@ def compare(arch, pad, size, rows, net, seed, side=0):
         worst[kind] = max(worst.get(kind, (0, "")), (float(np.linalg.norm(got - want) / scale), name))
     for kind, (error, name) in worst.items():
         ok(error <= BOUND, f"{label}: {kind} of every tensor", f"{name} is off by {error:.2e}")
+
+
+STEPS = 20
+
+
+def python_step(optimizer, lr, slots, name, w, grad):
+    """One update of one tensor: nst-train's formulas, written out.  Scales, shifts and statistics of
+    norms do not decay; the others do, strongly, so that it shows in a few steps."""
+    if not (".bn" in f".{name}" or "downsample.1" in name):
+        grad = grad + w
+    if optimizer == "sgd":
+        slots[0] = .9 * slots.get(0, 0) + grad
+        return w - lr * slots[0]
+    slots[0] = slots.get(0, torch.ones_like(w))  # the mean square starts at one
+    slots[0] = slots[0] + (1 - .9) * (grad * grad - slots[0])
+    slots[1] = .9 * slots.get(1, 0) + lr * grad / torch.sqrt(slots[0] + .001)
+    return w - slots[1]
+
+
+def train(arch, pad, size, rows, net, seed, optimizer, lr, momentum, side=0):
+    """Steps with smoothed labels, weight decay and a moving average, each on images of its own."""
+    label = f"{arch} {pad} {size}px, {STEPS} steps of {optimizer}"
+    classes = 10
+    net = prepare(net, seed, momentum, side)
+    for m in net.modules():
+        if isinstance(m, (nn.Conv2d, nn.Linear)) and m.bias is not None:
+            m.bias.data.uniform_(-.1, .1)
+    paired, params = pair_up(net, arch, pad, size, classes, label)
+    start = [t.detach().clone() for *_, t in paired]
+    images, labels = [], torch.randint(classes, (STEPS, rows))
+    slots, average = [{} for _ in paired], [t.detach().clone() for *_, t in paired]
+    net.train()
+    for step in range(STEPS):
+        before = [t.detach().clone() if "running_var" in name else None for name, *_, t in paired]
+        images.append(images_off_kinks(net, rows, size))
+        net.zero_grad()
+        F.cross_entropy(net(images[step].double()), labels[step], label_smoothing=.1).backward()
+        with torch.no_grad():
+            for i, (name, _, _, t) in enumerate(paired):
+                if "running_var" in name:  # PyTorch takes the unbiased one of the batch
+                    old, n = (1 - momentum) * before[i], count_of(net, t)
+                    t.copy_(old + (t - old) * (n - 1) / n)
+                elif "running" not in name:
+                    t.copy_(python_step(optimizer, lr, slots[i], name, t, t.grad))
+                decay = min(.9, (1 + step) / (10 + step))
+                average[i] = decay * average[i] + (1 - decay) * t.detach()
+    with tempfile.TemporaryDirectory() as d:
+        params.tofile(f"{d}/params")
+        torch.stack(images).permute(0, 1, 3, 4, 2).contiguous().numpy().tofile(f"{d}/images")
+        labels.float().numpy().tofile(f"{d}/labels")
+        subprocess.run([TOOL, arch, pad, str(size), str(classes), str(rows), d, str(STEPS), optimizer,
+                        f"{lr:g}"], check=True)
+        got = {kind: np.fromfile(f"{d}/{kind}", np.float32) for kind in ("trained", "ema")}
+    for kind, want in (("trained", [t for *_, t in paired]), ("ema", average)):
+        worst, moved, off = (0, ""), 0, 0
+        for (name, shape, offset, _), w, s in zip(paired, want, start):
+            w = to_ours(w, shape)
+            g = got[kind][offset:offset + w.size].reshape(shape)
+            worst = max(worst, (relative(g, w), name))
+            if "running" not in name:
+                off += np.square(g - w).sum()
+                moved += np.square(w - to_ours(s, shape)).sum()
+        ok(worst[0] <= STEPS_BOUND, f"{label}: every tensor, {kind}",
+           f"{worst[1]} is off by {worst[0]:.2e}")
+        ok(math.sqrt(off / moved) <= STEPS_BOUND, f"{label}: the way from the start, {kind}",
+           f"{math.sqrt(off / moved):.2e}")
+
+
+def count_of(net, running_var):
+    return next(m.count for m in net.modules()
+                if isinstance(m, nn.BatchNorm2d) and m.running_var is running_var)
 
 
 nearest = math.inf  # input of a relu to 0, since it was set
@@ -270,5 +359,11 @@ compare("resnet20", "own", 32, 8, with_counts(Cifar(3, 1, False, 10)), 4)
 compare("wrn-16-2", "own", 32, 8, with_counts(Cifar(2, 2, True, 10)), 5)
 compare("resnet18", "own", 33, 6, with_counts(resnet.resnet18(num_classes=10)), 6)
 compare("resnet50", "own", 33, 4, with_counts(resnet.resnet50(num_classes=10)), 7, side=4)
+b0 = functools.partial(train, "efficientnet-b0", "same", 33, 8)
+b0(with_counts(efficientnet("same", 10)), 8, "rmsprop-tf", 2e-4, .01)
+b0(with_counts(efficientnet("same", 10)), 9, "sgd", 1e-4, .01)
+r18 = functools.partial(train, "resnet18", "own", 33, 6, side=4)
+r18(with_counts(resnet.resnet18(num_classes=10)), 10, "sgd", 2e-5, .1)
+r18(with_counts(resnet.resnet18(num_classes=10)), 11, "rmsprop-tf", 5e-5, .1)
 print(f"1..{tests}")
 sys.exit(failures > 0)
