@@ -49,8 +49,8 @@ static void resolve_mixup(const struct nst_request *r, struct nst_mixup *m)
 {
 	m->mixup = r->mixup;
 	m->cutmix = r->cutmix;
-	m->prob = r->mixup_prob;
-	m->switch_prob = r->switch_prob;
+	m->prob = given(r->mixup_prob, 1);
+	m->switch_prob = given(r->switch_prob, 0.5);
 	m->role[NST_ROLE_LABELED] = r->mixup_rows != NST_MIXUP_PSEUDO;
 	m->role[NST_ROLE_PSEUDO] = r->mixup_rows != NST_MIXUP_LABELED;
 }
@@ -81,7 +81,7 @@ static void resolve_train(const struct nst_request *r, struct nst_settings *s)
 	t->optim.weight_decay = given(r->weight_decay, t->optim.weight_decay);
 	t->optim.nesterov = t->optim.kind == NST_OPTIM_SGD && chosen(r->nesterov, t->optim.nesterov);
 	t->clip = r->clip;
-	t->clip_mode = (enum nst_clip_mode)r->clip_mode;
+	t->clip_mode = (enum nst_clip_mode)chosen(r->clip_mode, NST_CLIP_NORM);
 	t->freeze = (size_t)r->freeze;
 	t->labeled_stats = s->bn_stats == NST_BN_LABELED;
 	resolve_mixup(r, &t->mixup);
@@ -97,7 +97,7 @@ static int resolve_schedule(const struct nst_request *r, struct nst_settings *s,
 	c->kind = (enum nst_schedule_kind)chosen(r->schedule, kind == NST_OPTIM_RMSPROP_TF ?
 						 NST_SCHEDULE_STAIRCASE : NST_SCHEDULE_COSINE);
 	c->base = given(r->lr, custom[kind].lr * rows / custom[kind].rows);
-	c->power = r->power;
+	c->power = given(r->power, 1);
 	c->epochs = given(r->epochs, s->arch.size > NST_SMALL_SIDE ? 350 : 100);
 	c->warmup = given(r->warmup, fmin(5, c->epochs / 10));
 	c->final = c->kind == NST_SCHEDULE_CONSTANT ? c->base : given(r->final_lr, 0);
@@ -174,6 +174,27 @@ static int resolve_augment(const struct nst_request *r, struct nst_settings *s, 
 	return nst_augment_check(a, err);
 }
 
+/* Options that would be without effect beside the others.  What a preset may set is not among them:
+ * who overrides a part of it need not know the rest. */
+static int refuse_idle(const struct nst_request *r, const struct nst_settings *s,
+		       struct nst_err *err)
+{
+	int mixes = r->mixup > 0 || r->cutmix > 0;
+
+	if (r->clip_mode >= 0 && !(r->clip > 0))
+		return nst_fail(err, NST_EINVAL, "--clip-mode needs --clip-grad");
+	if (!mixes && (!isnan(r->mixup_prob) || r->mixup_rows >= 0))
+		return nst_fail(err, NST_EINVAL, "nothing is mixed: --mixup-prob and --mixup-rows need "
+				"--mixup or --cutmix");
+	if (!isnan(r->switch_prob) && !(r->mixup > 0 && r->cutmix > 0))
+		return nst_fail(err, NST_EINVAL, "--mixup-switch-prob needs both --mixup and --cutmix");
+	if (!isnan(r->power) && s->schedule.kind != NST_SCHEDULE_POLYNOMIAL)
+		return nst_fail(err, NST_EINVAL, "--power is of --schedule=polynomial");
+	if (r->nesterov == 1 && s->train.optim.kind != NST_OPTIM_SGD)
+		return nst_fail(err, NST_EINVAL, "--nesterov is of --optimizer=sgd");
+	return 0;
+}
+
 int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, struct nst_err *err)
 {
 	memset(s, 0, sizeof(*s));
@@ -196,7 +217,7 @@ int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, st
 	resolve_train(r, s);
 	if (resolve_schedule(r, s, err) < 0 || resolve_augment(r, s, err) < 0)
 		return err->code;
-	return 0;
+	return refuse_idle(r, s, err);
 }
 
 int nst_settings_training(const struct nst_settings *s, const struct nst_net *net, size_t rows,

@@ -48,7 +48,7 @@
 	NST_OPT_DOUBLE(0, "final-lr", "RATE", &(r)->final_lr, 0, 1e6, NST_CLOSED, \
 		       "rate at the end; unless given, 0 for cosine, linear and polynomial"), \
 	NST_OPT_DOUBLE(0, "power", "X", &(r)->power, 0, 1000, NST_OPEN_LOW, \
-		       "polynomial: its exponent"), \
+		       "polynomial: its exponent; unless given, 1"), \
 	NST_OPT_DOUBLE(0, "decay-rate", "X", &(r)->decay_rate, 0, 1, NST_OPEN_LOW, \
 		       "staircase: factor of a stair"), \
 	NST_OPT_DOUBLE(0, "decay-epochs", "E", &(r)->decay_epochs, 0, 1e6, NST_OPEN_LOW, \
@@ -70,7 +70,8 @@
 	NST_OPT_DOUBLE(0, "clip-grad", "X", &(r)->clip, 0, 1e9, NST_OPEN_LOW, \
 		       "limit the gradient to X"), \
 	NST_OPT_ENUM(0, "clip-mode", "MODE", &(r)->clip_mode, nst_clip_words, \
-		     "what --clip-grad limits: the length of the gradient, or each of its numbers"), \
+		     "what --clip-grad limits: the length of the gradient, or each of its numbers; " \
+		     "unless given, norm"), \
 	NST_OPT_DOUBLE(0, "ema", "D", &(r)->ema, 0, 1, NST_OPEN_HIGH, \
 		       "decay of the moving average of the weights, (1+t)/(10+t) in early steps t; " \
 		       "0 keeps none"), \
@@ -110,11 +111,11 @@
 	NST_OPT_DOUBLE(0, "cutmix", "ALPHA", &(r)->cutmix, 0, 1000, NST_CLOSED, \
 		       "put a box of one image into another, of a share from Beta(ALPHA, ALPHA)"), \
 	NST_OPT_DOUBLE(0, "mixup-prob", "P", &(r)->mixup_prob, 0, 1, NST_OPEN_LOW, \
-		       "chance of a row to be mixed"), \
+		       "chance of a row to be mixed; unless given, 1"), \
 	NST_OPT_DOUBLE(0, "mixup-switch-prob", "P", &(r)->switch_prob, 0, 1, NST_CLOSED, \
-		       "chance of cutmix where both are on"), \
+		       "chance of cutmix where both are on; unless given, 0.5"), \
 	NST_OPT_ENUM(0, "mixup-rows", "WHICH", &(r)->mixup_rows, nst_mixup_words, \
-		     "which rows mixup and cutmix mix, each kind with its own"), \
+		     "which rows mixup and cutmix mix, each kind with its own; unless given, both"), \
 	NST_OPT_DOUBLE(0, "random-erasing", "P", &(r)->erasing, 0, 1, NST_CLOSED, \
 		       "erase a random rectangle from an image with probability P"), \
 	NST_OPT_ENUM(0, "random-erasing-mode", "MODE", &(r)->erasing_mode, nst_erasing_words, \

@@ -457,7 +457,6 @@ static void settings_overrides(void **state)
 	assert_true(s.train.optim.weight_decay == 1e-5 && fabs(s.schedule.base - 0.008) < 1e-12);
 	r.lr = 0.3;
 	r.weight_decay = 0;
-	r.nesterov = 1; /* has no meaning there */
 	r.randaugment = "n2,m27";
 	r.flip = 0;
 	r.cutout = 4;
@@ -613,6 +612,26 @@ static void settings_refusals(void **state)
 	q = r;
 	q.randaugment = "n2,q7";
 	FAILS(resolves(&q), "--randaugment: ");
+	q = r;
+	q.clip_mode = NST_CLIP_VALUE;
+	FAILS(resolves(&q), "--clip-mode needs --clip-grad");
+	q = r;
+	q.mixup_prob = 0.5;
+	FAILS(resolves(&q), "nothing is mixed");
+	q = r;
+	q.mixup_rows = NST_MIXUP_BOTH;
+	FAILS(resolves(&q), "nothing is mixed");
+	q = r;
+	q.mixup = 1;
+	q.switch_prob = 0.5;
+	FAILS(resolves(&q), "--mixup-switch-prob needs both");
+	q = r;
+	q.power = 2;
+	FAILS(resolves(&q), "--power is of --schedule=polynomial");
+	q = r;
+	q.nesterov = 1;
+	q.optimizer = NST_OPTIM_LAMB;
+	FAILS(resolves(&q), "--nesterov is of --optimizer=sgd");
 	q = r;
 	q.crop_padding = 0;
 	q.crop_fraction = 1;
