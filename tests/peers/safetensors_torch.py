@@ -3,11 +3,12 @@
 
 Out of PyTorch: random weights and running statistics of torchvision's net, under timm's names, go
 through nst-convert into a model, and nst-infer labels images with it.  Into PyTorch: a random model
-of nst goes through nst-convert into torchvision's net.  The bound is 1e-4, relative, of the logits, and 1e-2 of
-what is left of them without their mean over the images, which is little in a random net.
+of nst goes through nst-convert into torchvision's net.  The bound is 1e-4, relative, of the logits,
+and 1e-2 of what is left of them without their mean over the images, which is little in a random
+net.
 
-Images have exactly the side of the net, so nothing is resized: 224 pixels for b0 and the ResNets, 160
-for b3 and 128 for b7, whose own 300 and 600 pixels take minutes here.  torchvision pads
+Images have exactly the side of the net, so nothing is resized: 224 pixels for b0 and the ResNets, 128
+for b3 and 96 for b7, whose own 300 and 600 pixels take minutes here.  torchvision pads
 symmetrically, so the nets are described to nst in a file.  Logits are known up to a constant from
 the logarithms of probabilities; their mean is taken off on both sides.  PyTorch computes in double.
 
