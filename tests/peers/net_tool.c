@@ -10,13 +10,14 @@
  *       weight decay 1, label smoothing 0.1, EMA 0.9; write DIR/trained and DIR/ema
  *
  * All files are native floats; params, grad, trained and ema are flat vectors as in net.h.  PAD is
- * same, symmetric or own; OPTIMIZER is sgd or rmsprop-tf. */
+ * same, symmetric or own; OPTIMIZER is that of nst-train. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libcore/data/archfile.h"
 #include "libcore/data/modelfile.h"
+#include "libcore/data/settings.h"
 #include "libcore/nn/blas.h"
 #include "libcore/nn/grain.h"
 #include "libcore/nn/infer.h"
@@ -151,7 +152,9 @@ static void train(const struct nst_net *net, size_t rows, const char *dir, size_
 	o.ema = 0.9;
 	o.optim = (struct nst_optim){ .momentum = 0.9, .rho = 0.9, .eps = 0.001,
 				      .weight_decay = 1 };
-	o.optim.kind = strcmp(optimizer, "sgd") ? NST_OPTIM_RMSPROP_TF : NST_OPTIM_SGD;
+	for (int i = 0; nst_optimizer_words[i]; i++)
+		if (!strcmp(optimizer, nst_optimizer_words[i]))
+			o.optim.kind = (enum nst_optim_kind)i;
 	transfer(dir, "images", 0, images, steps * rows * source.floats);
 	transfer(dir, "labels", 0, labels, steps * rows);
 	nst_blas_init();

@@ -249,10 +249,23 @@ def compare(arch, pad, size, rows, net, seed, side=0):
 STEPS = 20
 
 
+def is_norm(name):
+    return ".bn" in f".{name}" or "downsample.1" in name
+
+
 def python_step(optimizer, lr, slots, name, w, grad):
     """One update of one tensor: nst-train's formulas, written out.  Scales, shifts and statistics of
     norms do not decay; the others do, strongly, so that it shows in a few steps."""
-    if not (".bn" in f".{name}" or "downsample.1" in name):
+    if optimizer == "lamb":
+        slots["t"] = t = slots.get("t", 0) + 1
+        slots[0] = .9 * slots.get(0, 0) + .1 * grad
+        slots[1] = .9 * slots.get(1, 0) + .1 * grad * grad
+        way = slots[0] / (1 - .9 ** t) / (torch.sqrt(slots[1] / (1 - .9 ** t)) + .001)
+        if is_norm(name):
+            return w - lr * way
+        way = way + w
+        return w - lr * w.norm() / way.norm() * way
+    if not is_norm(name):
         grad = grad + w
     if optimizer == "sgd":
         slots[0] = .9 * slots.get(0, 0) + grad
@@ -275,18 +288,24 @@ def train(arch, pad, size, rows, net, seed, optimizer, lr, momentum, side=0):
     start = [t.detach().clone() for *_, t in paired]
     images, labels = [], torch.randint(classes, (STEPS, rows))
     slots, average = [{} for _ in paired], [t.detach().clone() for *_, t in paired]
+    named = [(name, t) for name, _, _, t in paired if "running" not in name]
+    adamw = torch.optim.AdamW([{"params": [t for name, t in named if is_norm(name) == norm],
+                                "weight_decay": 0. if norm else 1.} for norm in (False, True)],
+                              lr=lr, betas=(.9, .9), eps=.001)
     net.train()
     for step in range(STEPS):
         before = [t.detach().clone() if "running_var" in name else None for name, *_, t in paired]
         images.append(images_off_kinks(net, rows, size))
         net.zero_grad()
         F.cross_entropy(net(images[step].double()), labels[step], label_smoothing=.1).backward()
+        if optimizer == "adamw":
+            adamw.step()
         with torch.no_grad():
             for i, (name, _, _, t) in enumerate(paired):
                 if "running_var" in name:  # PyTorch takes the unbiased one of the batch
                     old, n = (1 - momentum) * before[i], count_of(net, t)
                     t.copy_(old + (t - old) * (n - 1) / n)
-                elif "running" not in name:
+                elif "running" not in name and optimizer != "adamw":
                     t.copy_(python_step(optimizer, lr, slots[i], name, t, t.grad))
                 decay = min(.9, (1 + step) / (10 + step))
                 average[i] = decay * average[i] + (1 - decay) * t.detach()
@@ -365,5 +384,7 @@ b0(with_counts(efficientnet("same", 10)), 9, "sgd", 1e-4, .01)
 r18 = functools.partial(train, "resnet18", "own", 33, 6, side=4)
 r18(with_counts(resnet.resnet18(num_classes=10)), 10, "sgd", 2e-5, .1)
 r18(with_counts(resnet.resnet18(num_classes=10)), 11, "rmsprop-tf", 5e-5, .1)
+r18(with_counts(resnet.resnet18(num_classes=10)), 12, "adamw", 1e-5, .1)
+r18(with_counts(resnet.resnet18(num_classes=10)), 13, "lamb", 1e-4, .1)
 print(f"1..{tests}")
 sys.exit(failures > 0)
