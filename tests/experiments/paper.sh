@@ -85,16 +85,17 @@ make() {
 	file=$1
 	shift
 	printf '%s\n' "$*" >> "commands-$experiment"
-	if [ -e "$file" ] && [ "$(cat "$file.command")" = "$*" ]; then
+	if [ "$(cat "$file.command" 2> /dev/null)" != "$*" ]; then
+		rm -f "$file" "$file.ckpt"
+	elif [ -e "$file" ]; then
 		return
 	fi
-	rm -f "$file"
 	printf '%s\n' "$*" > "$file.command"
 	echo "$experiment, seed $seed: $file"
 	if [ "$MINUTES" -gt 0 ]; then
 		[ "$(seconds_left)" -gt 0 ] || out_of_time
 		status=0
-		timeout -s INT "$(seconds_left)" "$@" || status=$?
+		timeout "$(seconds_left)" "$@" || status=$?
 		[ $status -ne 124 ] || out_of_time
 		[ $status -eq 0 ] || die "$file: status $status"
 	else
