@@ -55,11 +55,6 @@ static const struct {
 				"--std=0.19803012,0.20101562,0.19703614"}},
 };
 
-const char *nst_preset_name(size_t i)
-{
-	return i < sizeof(preset) / sizeof(*preset) ? preset[i].name : NULL;
-}
-
 int nst_preset_find(const char *name, const char *const **options, struct nst_err *err)
 {
 	for (size_t i = 0; i < sizeof(preset) / sizeof(*preset); i++) {
@@ -91,7 +86,7 @@ int nst_preset_lines(const char *name, struct nst_list *lines, struct nst_err *e
 {
 	int r = name ? add_line(name, lines, err) : 0;
 
-	for (size_t i = 0; !name && r == 0 && nst_preset_name(i); i++)
-		r = add_line(nst_preset_name(i), lines, err);
+	for (size_t i = 0; !name && r == 0 && i < sizeof(preset) / sizeof(*preset); i++)
+		r = add_line(preset[i].name, lines, err);
 	return r;
 }

@@ -10,9 +10,6 @@
 #include "libcore/io/list.h"
 #include "libcore/util/err.h"
 
-/* Name number i, or NULL behind the last. */
-const char *nst_preset_name(size_t i);
-
 /* The options of a name: words such as "--epochs=350", ended by NULL, never freed.  Returns 0, or
  * NST_EINVAL with a sentence. */
 int nst_preset_find(const char *name, const char *const **options, struct nst_err *err)

@@ -41,7 +41,8 @@ struct nst_request {
 	 .power = NAN, .momentum = 0.9, .beta2 = NAN, .eps = NAN, .weight_decay = NAN, \
 	 .ema = 0.9999, .label_smoothing = 0.1, .temperature = 1, .loss_alpha = 1, \
 	 .label_prob = 1, .ratio = NAN, .dropout = NAN, .drop_path = NAN, .mixup_prob = NAN, \
-	 .switch_prob = NAN, .clip_mode = -1, .mixup_rows = -1, .schedule = -1, .optimizer = -1, .nesterov = -1, \
+	 .switch_prob = NAN, .clip_mode = -1, .mixup_rows = -1, .schedule = -1, \
+	 .optimizer = -1, .nesterov = -1, \
 	 .smooth_pseudo = 1, .crop = -1, .flip = 1, .crop_padding = -1, .crop_fraction = NAN, \
 	 .interpolation = -1, .train_interpolation = -1, .erasing_mode = -1}
 

@@ -185,9 +185,6 @@ static int set_weights(struct nst_training *t, struct nst_err *err)
 {
 	const struct nst_modelfile *init = t->o.init;
 
-	if (!init && t->full.train.freeze)
-		return nst_fail(err, NST_EINVAL, "--freeze keeps the blocks of a model: it needs "
-				"--init");
 	if (!init)
 		return 0;
 	if (nst_modelfile_init(init, t->net, t->o.init_classifier, nst_trainer_params(t->trainer),
@@ -265,6 +262,9 @@ static int open_parts(struct nst_training *t, struct nst_err *err)
 		return nst_fail(err, NST_EINVAL, "%s has %zu class%s, training needs two or more",
 				nst_image_name(nst_dataset_image(t->o.rows, 0)), classes,
 				classes == 1 ? "" : "es");
+	if (!t->o.init && s->train.freeze)
+		return nst_fail(err, NST_EINVAL, "--freeze keeps the blocks of a model: it needs "
+				"--init");
 	if (check_rows(t, err) < 0 || check_validation(t, err) < 0 ||
 	    nst_net_new(&s->arch, s->preprocess.size, classes, &t->net, err) < 0 ||
 	    nst_sampler_new(&t->sampler, t->o.rows, &drawing, err) < 0 ||
@@ -732,7 +732,8 @@ static int sums_print(const struct nst_training *t, struct nst_list *l, struct n
 	const struct nst_step_stats *p = &s->stats;
 	char text[300];
 
-	snprintf(text, sizeof(text), SUMS_FORMAT, t->means.labeled, t->means.pseudo, p->loss, p->labeled_loss, p->pseudo_loss,
+	snprintf(text, sizeof(text), SUMS_FORMAT, t->means.labeled, t->means.pseudo, p->loss,
+		 p->labeled_loss, p->pseudo_loss,
 		 (unsigned long long)p->labeled, (unsigned long long)p->pseudo,
 		 (unsigned long long)p->labeled_correct, (unsigned long long)p->pseudo_agree,
 		 (unsigned long long)s->steps);
@@ -743,7 +744,8 @@ static int sums_parse(const char *text, struct nst_training *t)
 {
 	struct sums *s = &t->sums;
 	unsigned long long n[5];
-	int got = sscanf(text, SUMS_FORMAT, &t->means.labeled, &t->means.pseudo, &s->stats.loss, &s->stats.labeled_loss,
+	int got = sscanf(text, SUMS_FORMAT, &t->means.labeled, &t->means.pseudo, &s->stats.loss,
+			 &s->stats.labeled_loss,
 			 &s->stats.pseudo_loss, &n[0], &n[1], &n[2], &n[3], &n[4]);
 
 	if (got != 10)

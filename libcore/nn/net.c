@@ -550,17 +550,26 @@ uint64_t nst_op_macs(const struct nst_net *net, const struct nst_op *o)
 	}
 }
 
+size_t nst_op_tensors(enum nst_op_kind kind)
+{
+	static const size_t count[] = {
+		[NST_OP_CONV] = 1, [NST_OP_DW] = 1,    [NST_OP_BN] = 4,
+		[NST_OP_SE] = 4,   [NST_OP_DENSE] = 2,
+	};
+
+	return kind < sizeof(count) / sizeof(*count) ? count[kind] : 0;
+}
+
 size_t nst_op_params(const struct nst_net *net, const struct nst_op *o)
 {
-	/* Of a norm the other two are statistics. */
-	static const size_t count[] = {
-		[NST_OP_CONV] = 1, [NST_OP_DW] = 1, [NST_OP_BN] = 2, [NST_OP_SE] = 4, [NST_OP_DENSE] = 2,
-	};
 	size_t n = 0;
 
-	if (o->kind < sizeof(count) / sizeof(*count))
-		for (size_t i = 0; i < count[o->kind]; i++)
-			n += net->param[o->param[i]].count;
+	for (size_t i = 0; i < nst_op_tensors(o->kind); i++) {
+		const struct nst_param *p = &net->param[o->param[i]];
+
+		if (p->role != NST_PARAM_MEAN && p->role != NST_PARAM_VAR)
+			n += p->count;
+	}
 	return n;
 }
 

@@ -94,6 +94,9 @@ const struct nst_param *nst_net_find(const struct nst_net *net, const char *name
 enum { NST_OP_NAME = sizeof(((struct nst_param *)0)->name) };
 void nst_op_name(const struct nst_net *net, const struct nst_op *o, char *out);
 
+/* How many entries of param[] an operation of that kind has. */
+size_t nst_op_tensors(enum nst_op_kind kind);
+
 /* Multiply-adds of an operation for one image; the sum over all is net->macs. */
 uint64_t nst_op_macs(const struct nst_net *net, const struct nst_op *o);
 

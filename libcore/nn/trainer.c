@@ -38,7 +38,8 @@ struct nst_trainer {
 	struct nst_pack *pack;
 	struct nst_grain **grain; /* of each worker, while it is at one */
 	float *target;            /* (2,classes) of each worker: a row's and its partner's */
-	size_t *partner;          /* (grain) of each worker, and how rows are mixed with them */
+	enum nst_role *role;      /* (grain) of each worker ... */
+	size_t *partner;          /* ... and how rows are mixed with their partners */
 	struct nst_blend *blend;
 	struct span *span;        /* in order */
 	size_t nspans;
@@ -260,10 +261,6 @@ static int span_order(const void *a, const void *b)
 /* The stretches of the flat vector that belong to blocks which are not frozen. */
 static int find_spans(struct nst_trainer *t, struct nst_err *err)
 {
-	static const size_t params[] = {
-		[NST_OP_CONV] = 1, [NST_OP_DW] = 1,    [NST_OP_BN] = 4,
-		[NST_OP_SE] = 4,   [NST_OP_DENSE] = 2,
-	};
 	const struct nst_net *net = t->net;
 
 	t->span = nst_alloc(net->nparams + 1, sizeof(*t->span), err);
@@ -272,9 +269,8 @@ static int find_spans(struct nst_trainer *t, struct nst_err *err)
 	t->nspans = 0;
 	for (size_t i = 0; i < net->nops; i++) {
 		const struct nst_op *o = &net->op[i];
-		size_t n = o->kind < sizeof(params) / sizeof(*params) ? params[o->kind] : 0;
 
-		for (size_t j = 0; j < n && o->block >= t->options.freeze; j++) {
+		for (size_t j = 0; j < nst_op_tensors(o->kind) && o->block >= t->options.freeze; j++) {
 			const struct nst_param *p = &net->param[o->param[j]];
 
 			t->span[t->nspans++] =
@@ -307,11 +303,12 @@ static int prepare(struct nst_trainer *t, struct nst_err *err)
 	t->space = nst_zalloc(threads, sizeof(*t->space), err);
 	t->occupied = nst_zalloc(threads, sizeof(*t->occupied), err);
 	t->target = nst_alloc(threads * net->classes, 2 * sizeof(*t->target), err);
+	t->role = nst_alloc(threads * t->options.grain, sizeof(*t->role), err);
 	t->partner = nst_alloc(threads * t->options.grain, sizeof(*t->partner), err);
 	t->blend = nst_alloc(threads * t->options.grain, sizeof(*t->blend), err);
 	t->squares = nst_alloc(update_tasks(net), sizeof(*t->squares), err);
-	if (!t->grain || !t->space || !t->occupied || !t->target || !t->partner || !t->blend || !t->squares ||
-	    find_spans(t, err) < 0)
+	if (!t->grain || !t->space || !t->occupied || !t->target || !t->role || !t->partner ||
+	    !t->blend || !t->squares || find_spans(t, err) < 0)
 		return err->code;
 	vector = zeroed_vectors(state_vectors(&t->options), net->nfloats, &t->state_memory, err);
 	if (!vector)
@@ -365,6 +362,7 @@ void nst_trainer_free(struct nst_trainer *t)
 	free(t->space);
 	free(t->occupied);
 	free(t->target);
+	free(t->role);
 	free(t->partner);
 	free(t->blend);
 	free(t->span);
@@ -444,21 +442,18 @@ static int mixes(const struct nst_mixup *m)
 }
 
 /* Pair the rows of a grain and mix their images, which lie in the grain's input. */
-static int mix_images(const struct nst_trainer *t, const struct nst_row *rows, size_t n,
-		      unsigned worker, struct nst_err *err)
+static void mix_images(const struct nst_trainer *t, const struct nst_row *rows, size_t n,
+		       unsigned worker)
 {
 	const struct nst_train_options *o = &t->options;
 	size_t *partner = t->partner + worker * o->grain, size = t->net->size;
 	struct nst_blend *blend = t->blend + worker * o->grain;
 	float *image = nst_grain_input(t->grain[worker]);
-	enum nst_role *role = nst_alloc(n, sizeof(*role), err);
+	enum nst_role *role = t->role + worker * o->grain;
 
-	if (!role)
-		return err->code;
 	for (size_t i = 0; i < n; i++)
 		role[i] = rows[i].role;
 	nst_mixup_pair(&o->mixup, role, n, partner);
-	free(role);
 	for (size_t i = 0; i < n; i++)
 		if (partner[i] != i)
 			nst_blend_draw(&o->mixup, o->seed, rows[i].epoch, rows[i].key, size,
@@ -468,7 +463,6 @@ static int mix_images(const struct nst_trainer *t, const struct nst_row *rows, s
 			nst_blend_images(size, &blend[i], &blend[partner[i]],
 					 image + i * size * size * 3,
 					 image + partner[i] * size * size * 3);
-	return 0;
 }
 
 /* Losses of the rows of a grain whose logits are there. */
@@ -516,8 +510,8 @@ static int grain_run(struct nst_trainer *t, size_t number, unsigned worker, floa
 		nst_grain_noise(g, i, o->seed, rows[i].epoch, rows[i].key,
 				calm ? 0 : o->dropout, calm ? 0 : o->drop_path);
 	}
-	if (mixes(&o->mixup) && mix_images(t, rows, n, worker, err) < 0)
-		return err->code;
+	if (mixes(&o->mixup))
+		mix_images(t, rows, n, worker);
 	nst_grain_forward(g, n, t->params, t->pack);
 	since = nst_profile_now(t->profile);
 	if (grain_loss(t, rows, n, worker, &result->stats, err) < 0)

@@ -148,6 +148,7 @@ else
 	skip "no h5dump" "frozen blocks"
 fi
 fails 1 "nst-train: --freeze keeps the blocks of a model: it needs --init" train --freeze=1 -o no.h5 l.h5
+fails 1 "nst-train: --freeze keeps the blocks of a model: it needs --init" train --freeze=1 --dry-run l.h5
 fails 1 "nst-train: 'wrn-10-1' has 3 blocks, 4 cannot be frozen" \
 	train --freeze=4 --init=teacher.h5 -o no.h5 l.h5
 
@@ -167,14 +168,18 @@ differs "a temperature" --teacher=teacher.h5 --temperature=0.5 l.h5 u.h5
 fails 1 "nst-train: --teacher labels unlabeled or pseudo-labeled rows, but there are none" \
 	train --teacher=teacher.h5 -o no.h5 l.h5
 fails 1 "nst-train: --hard-teacher needs --teacher" train --hard-teacher -o no.h5 l.h5
-ok "a run with a teacher and a normalized loss" train --loss=normalized --teacher=teacher.h5 -o whole.h5 l.h5 u.h5
-(train --loss=normalized --teacher=teacher.h5 --checkpoint=part.ckpt --checkpoint-every=0 -o part.h5 l.h5 u.h5 &
-	pid=$!
-	while [ ! -e part.ckpt ] && kill -0 $pid 2> /dev/null; do sleep 0.01; done
-	kill -INT $pid 2> /dev/null
-	wait $pid)
-ok "goes on after a break" train --loss=normalized --teacher=teacher.h5 --resume=part.ckpt -o part.h5 l.h5 u.h5
-same "as if there had been none" whole.h5 part.h5
+long="--loss=normalized --teacher=teacher.h5 --epochs=40"
+ok "a run with a teacher and a normalized loss" train $long -o whole.h5 l.h5 u.h5
+nst-train $small -q --no-provenance $long --checkpoint=part.ckpt --checkpoint-every=0 -o part.h5 \
+	l.h5 u.h5 2> said &
+pid=$!
+while [ ! -e part.ckpt ] && kill -0 $pid 2> /dev/null; do sleep 0.01; done
+kill -TERM $pid
+wait $pid
+contains "another is interrupted" said "interrupted at step"
+no_output part.h5
+ok "it goes on" train $long --resume=part.ckpt -o part.h5 l.h5 u.h5
+same "as if there had been no break" whole.h5 part.h5
 
 # Pre-training on pseudo labels, then fine-tuning on labels.
 nst-mix -q -o pseudo.h5 soft.h5 || exit 1
