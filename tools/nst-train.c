@@ -26,7 +26,7 @@ static struct train {
 	struct nst_common common;
 	struct nst_request ask;
 	struct nst_words validation, teacher;
-	const char *init, *log, *resume, *checkpoint, *profile, *preset;
+	const char *init, *log, *resume, *checkpoint, *profile;
 	int64_t val_every, classes;
 	double checkpoint_every; /* seconds */
 	uint64_t cache;
@@ -40,7 +40,7 @@ static const struct nst_opt opts[] = {
 	NST_OPT_SECTION("The run"),
 	NST_OPT_FLAG(0, "list-archs", &f.list, "list the architectures and end"),
 	NST_OPT_FLAG(0, "list-presets", &f.list_presets, "list the presets, and what they set, and end"),
-	NST_OPT_PRESET(0, "preset", "NAME", &f.preset, nst_preset_find,
+	NST_OPT_PRESET(0, "preset", "NAME", &f.ask.preset, nst_preset_find,
 		       "set what was published under this name; other options override it"),
 	NST_OPT_FLAG(0, "dry-run", &f.dry_run, "print the plan of the run and end"),
 	NST_SUMMARY_OPTIONS(&f.summary, &f.json, &f.classes),
@@ -175,7 +175,7 @@ static int list(char *line)
 
 static void check_usage(size_t operands)
 {
-	if (f.ask.arch && f.ask.arch_file && !f.preset)
+	if (f.ask.arch && f.ask.arch_file && !f.ask.preset)
 		nst_usage_error("--arch and --arch-file exclude each other");
 	if (f.summary && f.dry_run)
 		nst_usage_error("--summary and --dry-run exclude each other");
@@ -215,8 +215,8 @@ int main(int argc, char **argv)
 	nst_on_fatal_signal(nst_atomic_cleanup);
 	nst_must(line ? 0 : err.code, &err);
 	out.run = f.common.no_provenance ? NULL : line;
-	if (f.preset)
-		show_presets(f.preset);
+	if (f.ask.preset)
+		show_presets(f.ask.preset);
 	nst_must(nst_settings_resolve(&f.ask, &settings, &err), &err);
 	if (f.summary && !out.ninputs) {
 		summarize(NULL, &settings, &err);

@@ -101,7 +101,7 @@ static int resolve_schedule(const struct nst_request *r, struct nst_settings *s,
 	c->epochs = given(r->epochs, s->arch.size > NST_SMALL_SIDE ? 350 : 100);
 	c->warmup = given(r->warmup, fmin(5, c->epochs / 10));
 	c->final = c->kind == NST_SCHEDULE_CONSTANT ? c->base : given(r->final_lr, 0);
-	c->decay_rate = r->decay_rate;
+	c->decay_rate = given(r->decay_rate, 0.97);
 	c->decay_epochs = given(r->decay_epochs, 2.4 * c->epochs / 350);
 	if (c->kind == NST_SCHEDULE_STAIRCASE && !isnan(r->final_lr)) {
 		if (!(r->final_lr > 0 && r->final_lr < c->base) || !(c->warmup < c->epochs))
@@ -174,8 +174,23 @@ static int resolve_augment(const struct nst_request *r, struct nst_settings *s, 
 	return nst_augment_check(a, err);
 }
 
-/* Options that would be without effect beside the others.  What a preset may set is not among them:
- * who overrides a part of it need not know the rest. */
+/* Options of presets that would be without effect: who overrides a part of a preset need not know
+ * the rest, so they are refused without one only. */
+static int refuse_idle_of_preset(const struct nst_request *r, const struct nst_settings *s,
+				 struct nst_err *err)
+{
+	if (s->schedule.kind != NST_SCHEDULE_STAIRCASE &&
+	    (!isnan(r->decay_rate) || !isnan(r->decay_epochs)))
+		return nst_fail(err, NST_EINVAL, "--decay-rate and --decay-epochs are of "
+				"--schedule=staircase");
+	if (s->schedule.kind == NST_SCHEDULE_CONSTANT && !isnan(r->final_lr))
+		return nst_fail(err, NST_EINVAL, "--schedule=constant has no --final-lr");
+	if (s->train.optim.kind == NST_OPTIM_SGD && (!isnan(r->beta2) || !isnan(r->eps)))
+		return nst_fail(err, NST_EINVAL, "--optimizer=sgd has no --beta2 and no --eps");
+	return 0;
+}
+
+/* Options that would be without effect beside the others. */
 static int refuse_idle(const struct nst_request *r, const struct nst_settings *s,
 		       struct nst_err *err)
 {
@@ -192,7 +207,7 @@ static int refuse_idle(const struct nst_request *r, const struct nst_settings *s
 		return nst_fail(err, NST_EINVAL, "--power is of --schedule=polynomial");
 	if (r->nesterov == 1 && s->train.optim.kind != NST_OPTIM_SGD)
 		return nst_fail(err, NST_EINVAL, "--nesterov is of --optimizer=sgd");
-	return 0;
+	return r->preset ? 0 : refuse_idle_of_preset(r, s, err);
 }
 
 int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, struct nst_err *err)

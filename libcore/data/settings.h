@@ -22,6 +22,7 @@
 
 /* NaN, -1 and NULL mean: not said.  Start from NST_REQUEST_NONE. */
 struct nst_request {
+	const char *preset;           /* whose options stand among the rest, or NULL */
 	const char *arch, *arch_file; /* the second one goes first */
 	const char *randaugment, *autoaugment, *mean, *std;
 	uint64_t seed;
@@ -37,7 +38,7 @@ struct nst_request {
 
 #define NST_REQUEST_NONE \
 	{.size = -1, .batch = 128, .accumulate = 1, .grain = 0, .cutout = 0, .epochs = NAN, \
-	 .lr = NAN, .warmup = NAN, .final_lr = NAN, .decay_rate = 0.97, .decay_epochs = NAN, \
+	 .lr = NAN, .warmup = NAN, .final_lr = NAN, .decay_rate = NAN, .decay_epochs = NAN, \
 	 .power = NAN, .momentum = 0.9, .beta2 = NAN, .eps = NAN, .weight_decay = NAN, \
 	 .ema = 0.9999, .label_smoothing = 0.1, .temperature = 1, .loss_alpha = 1, \
 	 .label_prob = 1, .ratio = NAN, .dropout = NAN, .drop_path = NAN, .mixup_prob = NAN, \

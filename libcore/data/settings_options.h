@@ -50,7 +50,7 @@
 	NST_OPT_DOUBLE(0, "power", "X", &(r)->power, 0, 1000, NST_OPEN_LOW, \
 		       "polynomial: its exponent; unless given, 1"), \
 	NST_OPT_DOUBLE(0, "decay-rate", "X", &(r)->decay_rate, 0, 1, NST_OPEN_LOW, \
-		       "staircase: factor of a stair"), \
+		       "staircase: factor of a stair; unless given, 0.97"), \
 	NST_OPT_DOUBLE(0, "decay-epochs", "E", &(r)->decay_epochs, 0, 1e6, NST_OPEN_LOW, \
 		       "staircase: epochs of a stair; unless given, 2.4 for each 350 of the run, or " \
 		       "what --final-lr needs"), \

@@ -49,8 +49,32 @@ is "beta2 matters" $status 1
 ok "AdamW, eps" train --optimizer=adamw --lr=0.002 --eps=0.1 -o with.h5 mix.h5
 run cmp adamw.h5 with.h5
 is "eps matters" $status 1
+differs "plain momentum" --no-nesterov mix.h5
+ok "Nesterov's is the rule of these nets" train --nesterov -o with.h5 mix.h5
+same "is the default" base.h5 with.h5
+differs "weight decay" --weight-decay=0.01 mix.h5
+has_setting weight-decay=0.01
+differs "less smoothing" --label-smoothing=0.02 mix.h5
+has_setting label-smoothing=0.02
 differs "LAMB" --optimizer=lamb mix.h5
 has_setting optimizer=lamb
+stairs="--schedule=staircase --warmup=0 --batch=20 --grain=10"
+differs "stairs" $stairs --decay-rate=0.5 --decay-epochs=1 --log=stairs.tsv mix.h5
+has_setting decay-rate=0.5
+has_setting decay-epochs=1
+is "the second is half of the first" "$(sed 1d stairs.tsv | cut -f 3 | paste -s -d ' ')" "0.05 0.025"
+ok "two in an epoch" train $stairs --decay-rate=0.5 --decay-epochs=0.5 --log=two.tsv -o with.h5 mix.h5
+is "are a quarter of that at the end" "$(tail -n 1 two.tsv | cut -f 3)" 0.00625
+ok "a final rate" train $stairs --final-lr=0.01 --dry-run -o no.h5 mix.h5
+like "makes the stairs" "$(grep decay-epochs "$stdout")" "decay-epochs=0.03785*"
+fails 1 "nst-train: --decay-rate and --decay-epochs are of --schedule=staircase" \
+	train --decay-rate=0.9 -o no.h5 l.h5
+fails 1 "nst-train: --decay-rate and --decay-epochs are of --schedule=staircase" \
+	train --schedule=linear --decay-epochs=1 -o no.h5 l.h5
+fails 1 "nst-train: --schedule=constant has no --final-lr" \
+	train --schedule=constant --final-lr=0.01 -o no.h5 l.h5
+fails 1 "nst-train: --optimizer=sgd has no --beta2 and no --eps" train --beta2=0.9 -o no.h5 l.h5
+fails 1 "nst-train: --optimizer=sgd has no --beta2 and no --eps" train --eps=0.1 -o no.h5 l.h5
 differs "a linear schedule" --schedule=linear mix.h5
 has_setting schedule=linear
 cp with.h5 linear.h5
@@ -232,6 +256,8 @@ like "a stair of the SVHN run" "$(grep decay-epochs "$stdout")" "decay-epochs=1.
 ok "an option overrides the preset" nst-train --epochs=10 --preset=noisy-student-b0 --dry-run l.h5
 contains "its epochs" "$stdout" "epochs=10"
 contains "all else is the preset's" "$stdout" "batch=2048"
+ok "another optimizer leaves what the preset's had" \
+	nst-train --optimizer=sgd --schedule=cosine --preset=noisy-student-b0 --dry-run l.h5
 quiet "--list-presets" nst-train --list-presets
 is "lists them all" "$(cut -d ' ' -f 1 "$stdout" | paste -s -d ' ')" "noisy-student-b0 \
 noisy-student-b1 noisy-student-b2 noisy-student-b3 noisy-student-b4 noisy-student-b5 \

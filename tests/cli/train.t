@@ -33,6 +33,10 @@ to_stdout() {
 }
 ok "reads and writes standard streams" to_stdout
 same "with the same bytes" m.h5 piped.h5
+ok "measures every other epoch, and at the end" \
+	train -q --epochs=3 --val=t.h5 --val-every=2 --log=other-epochs.tsv -o two.h5 l.h5
+is "not in the first" "$(sed 1d other-epochs.tsv | cut -f 9 | sed 's/[0-9].*/N/' | paste -s -d ' ')" \
+	"NA N N"
 ok "another seed" train -q --seed=1 --epochs=3 -o s1.h5 --val=t.h5 l.h5
 run cmp m.h5 s1.h5
 is "gives another model" $status 1
