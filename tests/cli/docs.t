@@ -61,6 +61,17 @@ for source in "$TOP"/tools/nst-*.c; do
 	ok "tools/$tool.c has at most $LINES_OF_A_TOOL lines ($n)" [ "$n" -le $LINES_OF_A_TOOL ]
 done
 
+# "nst-mix --ratio": the options that stand beside what is done in the papers.
+awk '/^\.Ss The papers/ { on = 1; next } /^\.S[sh]/ { on = 0 }
+	on && $1 == ".Xr" { tool = $2 } on && $1 == ".Fl" { print tool, "--" $3 }' \
+	"$TOP/man/nst.7" | sort -u > named
+for source in "$TOP"/tools/nst-*.c; do
+	tool=$(basename "$source" .c)
+	"$tool" --help | sed -n "s/^  \(-[a-zA-Z], \|    \)\(--[a-z0-9-]*\).*/$tool \2/p"
+done | sort > existing
+is "the options in nst(7) are those of the tools" "$(comm -23 named existing)" ""
+ok "and are more than 30" [ "$(wc -l < named)" -gt 30 ]
+
 shopt -s nullglob
 for page in "$TOP"/man/*.[157]; do
 	name=man/$(basename "$page")
