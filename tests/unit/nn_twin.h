@@ -571,6 +571,33 @@ static inline float *random_images(const struct nst_net *net, size_t n, uint64_t
 	return x;
 }
 
+/* Where inference has its rows from, for twin_load_row. */
+struct twin_rows {
+	const float *images;
+	size_t floats; /* of an image */
+	size_t first;  /* row 0 of the run */
+	size_t bad[2]; /* rows that cannot be loaded */
+};
+
+static inline int twin_load_row(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	const struct twin_rows *s = ctx;
+
+	(void)worker;
+	for (int i = 0; i < 2; i++)
+		if (row == s->bad[i])
+			return nst_fail(err, NST_EFORMAT, "row %zu is bad", row);
+	memcpy(dst, s->images + (s->first + row) * s->floats, s->floats * sizeof(float));
+	return 0;
+}
+
+static inline struct twin_rows twin_rows_of(const struct nst_net *net, const float *images)
+{
+	struct twin_rows s = { images, net->size * net->size * 3, 0, { SIZE_MAX, SIZE_MAX } };
+
+	return s;
+}
+
 static inline double *as_doubles(const float *x, size_t n)
 {
 	double *d = malloc(n * sizeof(*d));

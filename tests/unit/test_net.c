@@ -7,38 +7,12 @@
 
 enum { ROWS = 23, CLASSES = 7 };
 
-struct source {
-	const float *images;
-	size_t floats; /* of an image */
-	size_t first;  /* row 0 of the run */
-	size_t bad[2]; /* rows that cannot be loaded */
-};
-
-static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err)
-{
-	const struct source *s = ctx;
-
-	(void)worker;
-	for (int i = 0; i < 2; i++)
-		if (row == s->bad[i])
-			return nst_fail(err, NST_EFORMAT, "row %zu is bad", row);
-	memcpy(dst, s->images + (s->first + row) * s->floats, s->floats * sizeof(float));
-	return 0;
-}
-
-static struct source source_of(const struct nst_net *net, const float *images)
-{
-	struct source s = { images, net->size * net->size * 3, 0, { SIZE_MAX, SIZE_MAX } };
-
-	return s;
-}
-
 /* Logits of all rows, in runs of `batch` rows on `threads` threads. */
 static void infer_all(const struct nst_net *net, const float *params, const float *images,
 		      enum nst_arithmetic arithmetic, size_t batch, unsigned threads,
 		      float *logits)
 {
-	struct source source = source_of(net, images);
+	struct twin_rows source = twin_rows_of(net, images);
 	struct nst_pool *pool;
 	struct nst_infer *inf;
 	struct nst_err err = { 0 };
@@ -48,7 +22,7 @@ static void infer_all(const struct nst_net *net, const float *params, const floa
 	for (; source.first < ROWS; source.first += batch) {
 		size_t n = ROWS - source.first < batch ? ROWS - source.first : batch;
 
-		assert_int_equal(nst_infer_run(inf, n, load_row, &source,
+		assert_int_equal(nst_infer_run(inf, n, twin_load_row, &source,
 					       logits + source.first * CLASSES, &err),
 				 0);
 	}
@@ -176,7 +150,7 @@ static void check_large_maps(const char *name, size_t size)
 	float *params = random_params(net, 41), *images = random_images(net, FEW, 41);
 	float got[FEW * CLASSES];
 	const struct nst_kernels *k = nst_kernels_get(&(const char *){ NULL });
-	struct source source = source_of(net, images);
+	struct twin_rows source = twin_rows_of(net, images);
 	struct nst_grain_plan *plan;
 	struct nst_grain *grain;
 	struct nst_infer *inf;
@@ -186,7 +160,7 @@ static void check_large_maps(const char *name, size_t size)
 
 	assert_int_equal(nst_pool_new(2, &pool, &err), 0);
 	assert_int_equal(nst_infer_new(net, params, NST_FLOAT32, pool, &inf, &err), 0);
-	assert_int_equal(nst_infer_run(inf, FEW, load_row, &source, got, &err), 0);
+	assert_int_equal(nst_infer_run(inf, FEW, twin_load_row, &source, got, &err), 0);
 	assert_int_equal(nst_pack_new(net, k, &pack, &err), 0);
 	nst_pack_fill(pack, params, pool);
 	assert_int_equal(nst_grain_plan_new(net, k, FEW, 0, SIZE_MAX, &plan, &err), 0);
@@ -294,7 +268,7 @@ static void test_first_failing_row_is_named(void **state)
 {
 	struct nst_net *net = tiny_net(1, CLASSES);
 	float *params = random_params(net, 3), *images = random_images(net, ROWS, 3);
-	struct source source = source_of(net, images);
+	struct twin_rows source = twin_rows_of(net, images);
 	float logits[ROWS * CLASSES];
 	struct nst_err err = { 0 };
 
@@ -308,12 +282,12 @@ static void test_first_failing_row_is_named(void **state)
 		assert_int_equal(nst_pool_new(threads, &pool, &err), 0);
 		assert_int_equal(nst_infer_new(net, params, NST_FLOAT32, pool, &inf, &err), 0);
 		for (int again = 0; again < 5; again++) {
-			assert_int_equal(nst_infer_run(inf, ROWS, load_row, &source, logits, &err),
+			assert_int_equal(nst_infer_run(inf, ROWS, twin_load_row, &source, logits, &err),
 					 NST_EFORMAT);
 			assert_string_equal(err.msg, "row 13 is bad");
 		}
-		assert_int_equal(nst_infer_run(inf, 0, load_row, &source, logits, &err), 0);
-		assert_int_equal(nst_infer_run(inf, 13, load_row, &source, logits, &err), 0);
+		assert_int_equal(nst_infer_run(inf, 0, twin_load_row, &source, logits, &err), 0);
+		assert_int_equal(nst_infer_run(inf, 13, twin_load_row, &source, logits, &err), 0);
 		nst_infer_free(inf);
 		nst_pool_free(pool);
 	}

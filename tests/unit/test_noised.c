@@ -6,32 +6,6 @@
 
 enum { ROWS = 23, CLASSES = 7 };
 
-struct source {
-	const float *images;
-	size_t floats; /* of an image */
-	size_t first;  /* row 0 of the run */
-	size_t bad[2]; /* rows that cannot be loaded */
-};
-
-static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err)
-{
-	const struct source *s = ctx;
-
-	(void)worker;
-	for (int i = 0; i < 2; i++)
-		if (row == s->bad[i])
-			return nst_fail(err, NST_EFORMAT, "row %zu is bad", row);
-	memcpy(dst, s->images + (s->first + row) * s->floats, s->floats * sizeof(float));
-	return 0;
-}
-
-static struct source source_of(const struct nst_net *net, const float *images)
-{
-	struct source s = { images, net->size * net->size * 3, 0, { SIZE_MAX, SIZE_MAX } };
-
-	return s;
-}
-
 /* A noised net of flat parameters. */
 static struct nst_noised *noised_new(const struct nst_net *net, const float *params,
 				     const struct twin_noise *noise, struct nst_pool *pool)
@@ -53,7 +27,7 @@ static struct nst_noised *noised_new(const struct nst_net *net, const float *par
 static void infer_all(const struct nst_net *net, const float *params, const float *images,
 		      const struct twin_noise *noise, size_t batch, unsigned threads, float *logits)
 {
-	struct source source = source_of(net, images);
+	struct twin_rows source = twin_rows_of(net, images);
 	struct nst_pool *pool;
 	struct nst_noised *x;
 	struct nst_err err = { 0 };
@@ -63,7 +37,7 @@ static void infer_all(const struct nst_net *net, const float *params, const floa
 	for (; source.first < ROWS; source.first += batch) {
 		size_t n = ROWS - source.first < batch ? ROWS - source.first : batch;
 
-		assert_int_equal(nst_noised_run(x, n, noise->key + source.first, load_row, &source,
+		assert_int_equal(nst_noised_run(x, n, noise->key + source.first, twin_load_row, &source,
 						logits + source.first * CLASSES, &err), 0);
 	}
 	nst_noised_free(x);
@@ -155,7 +129,7 @@ static void test_the_first_bad_row_is_named(void **state)
 	struct twin_noise noise = noise_of(1, 0.5, 0.5);
 	struct nst_net *net = tiny_net(0, CLASSES);
 	float *params = random_params(net, 3), *images = random_images(net, ROWS, 4);
-	struct source source = source_of(net, images);
+	struct twin_rows source = twin_rows_of(net, images);
 	float logits[ROWS * CLASSES];
 	struct nst_err err = { 0 };
 
@@ -168,11 +142,11 @@ static void test_the_first_bad_row_is_named(void **state)
 
 		assert_int_equal(nst_pool_new(threads, &pool, &err), 0);
 		x = noised_new(net, params, &noise, pool);
-		assert_int_equal(nst_noised_run(x, ROWS, key, load_row, &source, logits, &err),
+		assert_int_equal(nst_noised_run(x, ROWS, key, twin_load_row, &source, logits, &err),
 				 NST_EFORMAT);
 		assert_string_equal(err.msg, "row 13 is bad");
-		assert_int_equal(nst_noised_run(x, 0, key, load_row, &source, logits, &err), 0);
-		assert_int_equal(nst_noised_run(x, 13, key, load_row, &source, logits, &err), 0);
+		assert_int_equal(nst_noised_run(x, 0, key, twin_load_row, &source, logits, &err), 0);
+		assert_int_equal(nst_noised_run(x, 13, key, twin_load_row, &source, logits, &err), 0);
 		nst_noised_free(x);
 		nst_pool_free(pool);
 	}
