@@ -17,6 +17,9 @@ for name in $experiments; do
 done
 is "names no directory of this machine" "$(grep -l "$PWD" short/*.md)" ""
 cat short/*.md > before
+is "a page has all claims" "$(grep -c '^| .* [+-][0-9]' short/README.md)" \
+	"$(cat short/[a-z]*.md | grep -c '^| .* [+-][0-9]')"
+is "and a line for each experiment" "$(grep -c '^| \[' short/README.md)" "$(wc -w <<< "$experiments")"
 ok "once more" paper
 is "nothing is made again" "$(grep -c 'seed' <(grep -v '|' "$stdout"))" 0
 cat short/*.md > after
@@ -34,6 +37,13 @@ same "with the same numbers" before after
 sed -i 's/--dropout=0.1/--dropout=0.7/' short/seed1/no-noise.h5.command
 ok "a model of another command" paper noise
 is "is trained again" "$(grep '^noise, ' "$stdout" | paste -s -d ' ')" "noise, seed 1: no-noise.h5"
+# What was measured at full size stands in one page, and in the README.
+results=$TOP/tests/experiments/results
+"$TOP/tests/experiments/summary.sh" "$results" $experiments > summary
+same "the page of the results is that of the tables" summary "$results/README.md"
+grep '^| \[' summary | sed 's,](,](tests/experiments/results/,' > lines
+is "every line of it is in the README" "$(grep -c -x -F -f lines "$TOP/README.md")" "$(wc -l < lines)"
+
 fails 1 "paper.sh: there is no experiment 'nosie': *" paper nosie
 
 done_testing

@@ -8,7 +8,8 @@
 # thing.  What is finished stays and is never run again, training goes on from its last checkpoint:
 # run it again after a break.  At the end of an experiment its table is printed and written to
 # $RESULTS/EXPERIMENT.md: means over seeds with 95 % confidence intervals, what the paper says, what
-# the differences say, and the commands.  Nothing is chosen by looking at the test images.
+# the differences say, and the commands; $RESULTS/README.md has what all of them say.  Nothing is
+# chosen by looking at the test images.
 #
 # Results are those of any x86-64 processor with AVX2, to the digit: the kernels and the matrix
 # products of OpenBLAS are kept to one kind.
@@ -472,3 +473,5 @@ for experiment in ${*:-$ALL}; do
 	mv "$RESULTS/$experiment.md.new" "$RESULTS/$experiment.md"
 	sed '/^Commands/,$d' "$RESULTS/$experiment.md"
 done
+tests/experiments/summary.sh "$RESULTS" $ALL > "$RESULTS/README.md.new"
+mv "$RESULTS/README.md.new" "$RESULTS/README.md"
