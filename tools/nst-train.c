@@ -26,14 +26,14 @@ static struct train {
 	struct nst_common common;
 	struct nst_request ask;
 	struct nst_words validation, teacher;
-	const char *init, *log, *resume, *checkpoint, *profile;
+	struct nst_checkpoints checkpoints;
+	const char *init, *log, *profile;
 	int64_t val_every, classes;
-	double checkpoint_every; /* seconds */
 	uint64_t cache;
-	int new_classifier, keep_checkpoint, dry_run, summary, json, list, list_presets;
+	int new_classifier, dry_run, summary, json, list, list_presets;
 } f = {
-	.common = NST_COMMON_DEFAULT, .ask = NST_REQUEST_NONE, .val_every = 1,
-	.checkpoint_every = 120, .cache = 1 << 30,
+	.common = NST_COMMON_DEFAULT, .ask = NST_REQUEST_NONE, .checkpoints = NST_CHECKPOINTS_UNSET,
+	.cache = 1 << 30,
 };
 
 static const struct nst_opt opts[] = {
@@ -49,9 +49,9 @@ static const struct nst_opt opts[] = {
 	NST_OPT_SECTION("Watching and resuming"),
 	NST_OPT_LIST(0, "val", "SHARD", &f.validation,
 		     "measure accuracy on these rows; nothing is chosen by it"),
-	NST_OPT_INT(0, "val-every", "E", &f.val_every, 1, 1 << 24, "epochs between measurements"),
+	NST_OPT_INT(0, "val-every", "E", &f.val_every, 1, 1 << 24, "epochs between these; unless given, 1"),
 	NST_OPT_STRING(0, "log", "FILE", &f.log, "keep a table of the epochs, tab-separated, in FILE"),
-	NST_RUN_CHECKPOINT_OPTIONS(&f.resume, &f.checkpoint, &f.checkpoint_every, &f.keep_checkpoint),
+	NST_RUN_CHECKPOINT_OPTIONS(&f.checkpoints),
 	NST_OPT_SIZE(0, "cache", "BYTES", &f.cache, 0, UINT64_MAX,
 		     "keep small images decoded if they fit in so much memory"),
 	NST_PROFILE_OPTION(&f.profile),
@@ -90,7 +90,7 @@ static void save(const struct nst_training *t, double *last)
 {
 	struct nst_err err;
 
-	if (nst_training_save(t, f.checkpoint, &err) < 0)
+	if (nst_training_save(t, f.checkpoints.file, &err) < 0)
 		nst_warn("%s; the run goes on without a checkpoint", err.msg);
 	*last = nst_now();
 }
@@ -119,8 +119,8 @@ static void run(struct nst_training *t, struct nst_err *err)
 		}
 		nst_progress_at(&progress, (nst_training_step_count(t) - from) * batch);
 		if (nst_interrupted() && !nst_training_done(t))
-			nst_must(nst_training_interrupted(t, f.checkpoint, err), err);
-		if (f.checkpoint && nst_now() - last_save >= f.checkpoint_every)
+			nst_must(nst_training_interrupted(t, f.checkpoints.file, err), err);
+		if (f.checkpoints.file && nst_now() - last_save >= f.checkpoints.every)
 			save(t, &last_save);
 	}
 	nst_progress_end(&progress);
@@ -129,10 +129,10 @@ static void run(struct nst_training *t, struct nst_err *err)
 /* Go on from the checkpoint, if there is one and that was asked for. */
 static void resume(struct nst_training *t, struct nst_err *err)
 {
-	if (f.checkpoint && access(f.checkpoint, F_OK) == 0) {
-		nst_must(f.resume ? nst_training_resume(t, f.checkpoint, err) :
+	if (f.checkpoints.file && access(f.checkpoints.file, F_OK) == 0) {
+		nst_must(f.checkpoints.resume ? nst_training_resume(t, f.checkpoints.file, err) :
 			 nst_fail(err, NST_EINVAL, "'%s' is there: --resume continues from it; remove it "
-				  "to start afresh", f.checkpoint), err);
+				  "to start afresh", f.checkpoints.file), err);
 		nst_note("continuing from step %llu of %llu",
 			 (unsigned long long)nst_training_step_count(t),
 			 (unsigned long long)nst_training_steps(t));
@@ -197,10 +197,10 @@ int main(int argc, char **argv)
 	struct nst_out_options out = {.inputs = paths, .ninputs = (size_t)(argc - first)};
 	struct nst_settings settings;
 	struct nst_input_names names = {paths, f.validation.word, f.teacher.word, out.ninputs,
-					f.validation.n, f.teacher.n, f.init, f.new_classifier};
+		f.validation.n, f.teacher.n, f.init, f.new_classifier, (uint64_t)f.val_every};
 	struct nst_inputs in = {0};
 	struct nst_training_options o = {.settings = &settings, .cache = f.cache,
-		.plan_only = f.dry_run || f.summary, .validate_every = (uint64_t)f.val_every};
+		.plan_only = f.dry_run || f.summary};
 	struct nst_modelfile_build model;
 	struct nst_training *t;
 
@@ -211,7 +211,7 @@ int main(int argc, char **argv)
 		nst_need_input(argc - first, "a shard or a mix");
 	if (!f.dry_run)
 		nst_refuse_terminal(f.common.output);
-	f.checkpoint = nst_run_checkpoint(f.checkpoint, f.resume, f.common.output);
+	nst_run_checkpoints(&f.checkpoints, f.common.output);
 	nst_on_fatal_signal(nst_atomic_cleanup);
 	nst_must(line ? 0 : err.code, &err);
 	out.run = f.common.no_provenance ? NULL : line;
@@ -239,8 +239,8 @@ int main(int argc, char **argv)
 		nst_must(nst_out_file(f.common.output, &out, model.build, &err), &err);
 		nst_modelfile_build_release(&model);
 		nst_must(nst_profiling_write(o.profile, tool.name, f.profile, &err), &err);
-		if (f.checkpoint && !f.keep_checkpoint)
-			unlink(f.checkpoint);
+		if (f.checkpoints.file && !f.checkpoints.keep)
+			unlink(f.checkpoints.file);
 	}
 	nst_training_free(t);
 	nst_inputs_release(&in);

@@ -72,22 +72,27 @@ int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n
 	return 0;
 }
 
-const char *nst_run_checkpoint(const char *checkpoint, const char *resume, const char *output)
+void nst_run_checkpoints(struct nst_checkpoints *c, const char *output)
 {
 	static char name[PATH_MAX];
 	int piped = nst_is_stdout(output);
 
-	if (!checkpoint && resume && *resume)
-		checkpoint = resume;
-	if (resume && !checkpoint && piped)
+	if (!c->file && c->resume && *c->resume)
+		c->file = c->resume;
+	if (c->resume && !c->file && piped)
 		nst_usage_error("--resume needs -o FILE or --checkpoint=FILE");
-	if (checkpoint && !piped && !strcmp(checkpoint, output))
+	if (c->file && !piped && !strcmp(c->file, output))
 		nst_usage_error("the checkpoint cannot have the name of the model");
-	if (checkpoint || piped)
-		return checkpoint;
+	if (!c->file && piped && (c->keep || !isnan(c->every)))
+		nst_usage_error("--checkpoint-every and --keep-checkpoint need -o FILE or "
+				"--checkpoint=FILE");
+	if (isnan(c->every))
+		c->every = 120;
+	if (c->file || piped)
+		return;
 	if ((size_t)snprintf(name, sizeof(name), "%s.ckpt", output) >= sizeof(name))
 		nst_usage_error("the name of the output is too long");
-	return name;
+	c->file = name;
 }
 
 int nst_run_reads_stdin(const char *const *paths, size_t n)

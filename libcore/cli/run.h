@@ -2,6 +2,7 @@
 #ifndef NST_CLI_RUN_H
 #define NST_CLI_RUN_H
 
+#include <math.h>
 #include <stddef.h>
 
 #include "libcore/cli/opt.h"
@@ -23,20 +24,28 @@ const char **nst_run_inputs(const char *const *operands, size_t n, const struct 
 int nst_run_refuse_input(const char *output, const char *const *inputs, size_t n,
 			 struct nst_err *err) NST_MUST_CHECK;
 
-/* Where a run saves its state: `checkpoint`, else `resume` unless that is empty, else the name of the
- * output with .ckpt; NULL when there is none because the output is standard output.  Exits with a
- * usage error for names that cannot be. */
-const char *nst_run_checkpoint(const char *checkpoint, const char *resume, const char *output);
+/* Where and when a run saves its state. */
+struct nst_checkpoints {
+	const char *file;   /* NULL: nowhere */
+	const char *resume; /* NULL: not asked for; "": from `file` */
+	double every;       /* seconds */
+	int keep;           /* at the end */
+};
+#define NST_CHECKPOINTS_UNSET {.every = NAN}
 
-/* The rows of the option table that go with it; targets: two const char *, a double, an int. */
-#define NST_RUN_CHECKPOINT_OPTIONS(resume, checkpoint, seconds, keep) \
-	NST_OPT_OPTIONAL(0, "resume", "FILE", resume, \
+/* The rows of the option table that fill it. */
+#define NST_RUN_CHECKPOINT_OPTIONS(c) \
+	NST_OPT_OPTIONAL(0, "resume", "FILE", &(c)->resume, \
 			 "continue from the checkpoint, where there is one"), \
-	NST_OPT_STRING(0, "checkpoint", "FILE", checkpoint, \
+	NST_OPT_STRING(0, "checkpoint", "FILE", &(c)->file, \
 		       "where to save the state; unless given, the output's name with .ckpt"), \
-	NST_OPT_DOUBLE(0, "checkpoint-every", "SECONDS", seconds, 0, 1e6, NST_CLOSED, \
-		       "at the next step after that time; 0 is every step"), \
-	NST_OPT_FLAG(0, "keep-checkpoint", keep, "do not remove it at the end")
+	NST_OPT_DOUBLE(0, "checkpoint-every", "SECONDS", &(c)->every, 0, 1e6, NST_CLOSED, \
+		       "at the next step after that time; 0 is every step; unless given, 120"), \
+	NST_OPT_FLAG(0, "keep-checkpoint", &(c)->keep, "do not remove it at the end")
+
+/* What was not said: the file is that of --resume, else named as the output with .ckpt, else, where
+ * that is standard output, none.  Exits with a usage error for what cannot be. */
+void nst_run_checkpoints(struct nst_checkpoints *c, const char *output);
 
 /* 1 when standard input is among these names. */
 int nst_run_reads_stdin(const char *const *paths, size_t n);

@@ -19,6 +19,11 @@ static int open_all(struct nst_inputs *in, const struct nst_input_names *names,
 	const unsigned shards = NST_KIND_BIT(NST_SHARD);
 	struct nst_classes known;
 
+	if (names->new_classifier && !names->init)
+		return nst_fail(err, NST_EINVAL, "--new-classifier goes with --init: there is no other "
+				"classifier");
+	if (names->validate_every && !names->nvalidation)
+		return nst_fail(err, NST_EINVAL, "--val-every goes with --val");
 	if (names->init && nst_modelfile_open(&in->init, names->init, err) < 0)
 		return err->code;
 	if (names->nteachers &&
@@ -50,6 +55,7 @@ int nst_inputs_open(struct nst_inputs *in, const struct nst_input_names *names,
 	o->init = names->init ? &in->init : NULL;
 	o->init_classifier = !names->new_classifier;
 	o->teacher = in->teacher;
+	o->validate_every = names->validate_every ? names->validate_every : 1;
 	return 0;
 }
 

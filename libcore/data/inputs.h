@@ -20,6 +20,7 @@ struct nst_input_names {
 	size_t nrows, nvalidation, nteachers;
 	const char *init;   /* or NULL */
 	int new_classifier; /* the classes are those of the rows, not of init */
+	uint64_t validate_every; /* epochs; 0 = not said */
 };
 
 /* Zero-initialise, release after the training. */

@@ -113,22 +113,27 @@ static int is_classifier(const struct nst_net *net, size_t param)
 	return param == last->param[0] || param == last->param[1];
 }
 
-int nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
-		       float *params, struct nst_err *err)
+int nst_modelfile_fits(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
+		       struct nst_err *err)
+{
+	for (size_t i = 0; i < net->nparams; i++)
+		if ((classifier || !is_classifier(net, i)) && check_tensor(m, &net->param[i], err) < 0)
+			return err->code;
+	return 0;
+}
+
+void nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
+			float *params)
 {
 	const float *from = m->model.ema ? m->model.ema : m->model.data;
 
 	for (size_t i = 0; i < net->nparams; i++) {
 		const struct nst_param *p = &net->param[i];
 
-		if (!classifier && is_classifier(net, i))
-			continue;
-		if (check_tensor(m, p, err) < 0)
-			return err->code;
-		memcpy(params + p->offset, from + nst_model_find(&m->model, p->name)->offset,
-		       p->count * sizeof(*params));
+		if (classifier || !is_classifier(net, i))
+			memcpy(params + p->offset, from + nst_model_find(&m->model, p->name)->offset,
+			       p->count * sizeof(*params));
 	}
-	return 0;
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */

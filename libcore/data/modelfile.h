@@ -32,11 +32,15 @@ void nst_modelfile_release(struct nst_modelfile *m);
 int nst_modelfile_find(const struct nst_modelfile *m, enum nst_weights which, const float **param,
 		       struct nst_err *err) NST_MUST_CHECK;
 
-/* Fill the tensors of another net by name, from the best weights.  A tensor that the file lacks or
- * has in another shape is an error that names it.  Without `classifier` the last dense layer is not
- * taken from the file and keeps its present values. */
-int nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
-		       float *params, struct nst_err *err) NST_MUST_CHECK;
+/* Can another net start from these weights?  A tensor that the file lacks or has in another shape is
+ * an error that names it.  Without `classifier` the last dense layer is left out. */
+int nst_modelfile_fits(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
+		       struct nst_err *err) NST_MUST_CHECK;
+
+/* Fill the tensors of a net that fits by name, from the best weights.  Without `classifier` the last
+ * dense layer keeps its present values. */
+void nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
+			float *params);
 
 /* Copy one of the file's vectors (model.data, .ema, a slot) into the flat layout of m->net; the gaps
  * are left alone. */

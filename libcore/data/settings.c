@@ -165,6 +165,8 @@ static int resolve_augment(const struct nst_request *r, struct nst_settings *s, 
 		return nst_err_prefix(err, "--autoaugment");
 	nst_fill_mean(s->preprocess.mean, a->ra.fill);
 	nst_fill_mean(s->preprocess.mean, a->aa.fill);
+	if (r->train_interpolation >= 0 && a->view != NST_VIEW_RESIZED)
+		return nst_fail(err, NST_EINVAL, "--train-interpolation is of --crop=resized");
 	a->random_filter = nst_train_filter_words[filter + 1] == NULL;
 	a->filter = a->random_filter ? NST_BICUBIC : (enum nst_filter)filter;
 	s->pseudo_noise = (enum nst_pseudo_noise)r->pseudo_noise;
@@ -227,6 +229,7 @@ int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, st
 	s->last_epochs = r->last_epochs;
 	s->label_prob = r->label_prob;
 	s->ratio = given(r->ratio, 0);
+	s->ratio_asked = !isnan(r->ratio) && !r->preset;
 	s->bn_stats = (enum nst_bn_stats)r->bn_stats;
 	s->hard_teacher = r->hard_teacher;
 	resolve_train(r, s);

@@ -80,6 +80,7 @@ struct nst_settings {
 	double last_epochs;      /* how much of the end of the schedule is run; 0 = all of it */
 	double label_prob;       /* chance of a labeled row to count in the loss */
 	double ratio;            /* pseudo-labeled rows for each labeled one; 0 = what the mix says */
+	int ratio_asked;         /* by the user, not by a preset */
 	enum nst_bn_stats bn_stats;
 	int hard_teacher;        /* the most probable class of the teacher is the target */
 };

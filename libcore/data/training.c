@@ -120,6 +120,59 @@ static int check_validation(const struct nst_training *t, struct nst_err *err)
 	return 0;
 }
 
+/* What is about rows of a role that are not there has not been meant for these rows. */
+static int check_roles(const struct nst_training *t, struct nst_err *err)
+{
+	enum { LABELED = 1 << NST_ROLE_LABELED, PSEUDO = 1 << NST_ROLE_PSEUDO };
+	const struct nst_settings *s = &t->full;
+	const struct nst_train_options *o = &s->train;
+	const struct {
+		const char *option;
+		int given, roles; /* those it needs */
+	} about[] = {
+		{"--ratio", s->ratio_asked, LABELED | PSEUDO},
+		{"--loss", s->loss != NST_LOSS_CONCAT, LABELED | PSEUDO},
+		{"--loss-alpha", s->loss_alpha != 1, PSEUDO},
+		{"--label-sample-prob", s->label_prob < 1, LABELED},
+		{"--no-smooth-pseudo", !o->smooth_pseudo, PSEUDO},
+		{"--pseudo-noise", s->pseudo_noise != NST_PSEUDO_FULL, PSEUDO},
+		{"--mixup-rows=pseudo", !o->mixup.role[NST_ROLE_LABELED], PSEUDO},
+		{"--mixup-rows=labeled", !o->mixup.role[NST_ROLE_PSEUDO], LABELED},
+	};
+	int missing = (nst_sampler_count(t->sampler, NST_ROLE_LABELED) ? 0 : LABELED) |
+		      (nst_sampler_count(t->sampler, NST_ROLE_PSEUDO) ? 0 : PSEUDO);
+
+	for (size_t i = 0; i < sizeof(about) / sizeof(*about); i++)
+		if (about[i].given && (about[i].roles & missing))
+			return nst_fail(err, NST_EINVAL, "%s is given, but there are no %s rows",
+					about[i].option,
+					missing == LABELED ? "labeled" : "pseudo-labeled");
+	return 0;
+}
+
+/* A temperature is of soft targets. */
+static int check_temperature(const struct nst_training *t, struct nst_err *err)
+{
+	const struct nst_dataset *ds = t->o.rows;
+	float *soft;
+	int found = t->o.teacher && !t->full.hard_teacher;
+
+	if (t->full.train.temperature == 1 || found)
+		return 0;
+	soft = nst_alloc(nst_dataset_classes(ds), sizeof(*soft), err);
+	if (!soft)
+		return err->code;
+	for (uint64_t i = 0; !found && i < nst_dataset_rows(ds); i++) {
+		struct nst_target target;
+
+		nst_dataset_target(ds, i, soft, &target);
+		found = target.soft != NULL;
+	}
+	free(soft);
+	return found ? 0 : nst_fail(err, NST_EINVAL, "--temperature is given, but there are no soft "
+				    "targets");
+}
+
 /* Grains of rows of one role need shares of whole grains, but for the last. */
 static int check_apart(const struct nst_training *t, struct nst_err *err)
 {
@@ -168,12 +221,7 @@ static int check_batch(struct nst_training *t, struct nst_err *err)
 static int check_noise(struct nst_training *t, struct nst_err *err)
 {
 	const struct nst_randaugment *ra = &t->full.augment.ra;
-	enum nst_pseudo_noise pseudo = t->full.pseudo_noise;
 
-	if (pseudo != NST_PSEUDO_FULL && !nst_sampler_count(t->sampler, NST_ROLE_PSEUDO))
-		return nst_fail(err, NST_EINVAL,
-				"--pseudo-noise=%s, but there are no pseudo-labeled rows",
-				nst_pseudo_noise_words[pseudo]);
 	if (nst_randaugment_is_capped(ra))
 		return warn(t, err,
 			    "--randaugment: timm lowers magnitude %g to %g, unless mmax%g is given",
@@ -181,19 +229,27 @@ static int check_noise(struct nst_training *t, struct nst_err *err)
 	return 0;
 }
 
-static int set_weights(struct nst_training *t, struct nst_err *err)
+/* The weights to start from are those of this net. */
+static int check_init(const struct nst_training *t, struct nst_err *err)
 {
 	const struct nst_modelfile *init = t->o.init;
 
-	if (!init)
-		return 0;
-	if (nst_modelfile_init(init, t->net, t->o.init_classifier, nst_trainer_params(t->trainer),
-			       err) < 0)
+	if (!init && t->full.train.freeze)
+		return nst_fail(err, NST_EINVAL, "--freeze keeps the blocks of a model: it needs "
+				"--init");
+	if (init && nst_modelfile_fits(init, t->net, t->o.init_classifier, err) < 0)
 		return nst_err_prefix(err, "cannot start from %s (%s)", nst_image_name(init->image),
 				      init->model.architecture);
+	return 0;
+}
+
+static void set_weights(struct nst_training *t)
+{
+	if (!t->o.init)
+		return;
+	nst_modelfile_init(t->o.init, t->net, t->o.init_classifier, nst_trainer_params(t->trainer));
 	if (nst_trainer_ema(t->trainer))
 		nst_trainer_reset_ema(t->trainer);
-	return 0;
 }
 
 /* The teacher's classes must be ours, in our order: its probabilities are targets as they are. */
@@ -237,8 +293,9 @@ static int open_engine(struct nst_training *t, size_t batch, struct nst_err *err
 
 	if (nst_loader_new(&t->loader, t->o.rows, &loading, err) < 0 ||
 	    nst_trainer_new(t->net, &t->working, t->o.pool, &t->trainer, err) < 0 ||
-	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0 || set_weights(t, err) < 0)
+	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0)
 		return err->code;
+	set_weights(t);
 	t->draw = nst_alloc(batch, sizeof(*t->draw), err);
 	t->row = nst_alloc(batch, sizeof(*t->row), err);
 	t->soft = nst_alloc(batch, t->net->classes * sizeof(*t->soft), err);
@@ -262,13 +319,12 @@ static int open_parts(struct nst_training *t, struct nst_err *err)
 		return nst_fail(err, NST_EINVAL, "%s has %zu class%s, training needs two or more",
 				nst_image_name(nst_dataset_image(t->o.rows, 0)), classes,
 				classes == 1 ? "" : "es");
-	if (!t->o.init && s->train.freeze)
-		return nst_fail(err, NST_EINVAL, "--freeze keeps the blocks of a model: it needs "
-				"--init");
 	if (check_rows(t, err) < 0 || check_validation(t, err) < 0 ||
 	    nst_net_new(&s->arch, s->preprocess.size, classes, &t->net, err) < 0 ||
+	    check_init(t, err) < 0 ||
 	    nst_sampler_new(&t->sampler, t->o.rows, &drawing, err) < 0 ||
-	    check_batch(t, err) < 0 || check_noise(t, err) < 0)
+	    check_roles(t, err) < 0 || check_temperature(t, err) < 0 || check_batch(t, err) < 0 ||
+	    check_noise(t, err) < 0)
 		return err->code;
 	batch = nst_sampler_batch(t->sampler);
 	if (open_teacher(t, batch, err) < 0 || (!t->o.plan_only && open_engine(t, batch, err) < 0))

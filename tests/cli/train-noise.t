@@ -85,7 +85,7 @@ ok "on three threads" train -j3 --autoaugment=v0r-mstd0.5 --random-erasing=0.5 \
 same "gives the same bytes" a1.h5 a3.h5
 
 # The plan, and so the model, says it in full.
-quiet "a plan" plan --randaugment=rand-m9-mstd0.5-inc1 \
+quiet "a plan" plan --crop=resized --randaugment=rand-m9-mstd0.5-inc1 \
 	--random-erasing=0.25 --train-interpolation=random --pseudo-noise=no-augment m.h5
 contains "timm's string" "$stdout" "randaugment=rand-m9-n2-p0.5-mstd0.5-mmax10-inc1"
 contains "erasing" "$stdout" "random-erasing=0.25"
@@ -122,7 +122,7 @@ fails 1 "nst-train: --autoaugment: 'v1' is none of the policies v0, v0r, origina
 	train --autoaugment=v1 -o no.h5 l.h5
 fails 1 "nst-train: nothing is erased: *" train --random-erasing-count=2 -o no.h5 l.h5
 fails 1 "nst-train: nothing is erased: *" train --random-erasing-mode=pixel -o no.h5 l.h5
-fails 1 "nst-train: --pseudo-noise=none, but there are no pseudo-labeled rows" \
+fails 1 "nst-train: --pseudo-noise is given, but there are no pseudo-labeled rows" \
 	train --pseudo-noise=none -o no.h5 l.h5
 fails 2 "nst-train: option '--random-erasing' must be *" train --random-erasing=1.5 -o no.h5 l.h5
 fails 2 "nst-train: option '--pseudo-noise': *" train --pseudo-noise=some -o no.h5 l.h5

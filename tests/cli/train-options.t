@@ -143,9 +143,6 @@ for rows in labeled pseudo; do
 	is "is not that of both" $status 1
 	has_setting mixup-rows=$rows
 done
-ok "pseudo rows in a shard of labels" train --mixup=0.2 --mixup-rows=pseudo --log=none.tsv -o with.h5 l.h5
-ok "and without" train --log=plain.tsv -o with.h5 l.h5
-same "there is nothing to mix" none.tsv plain.tsv
 ok "mixing at random" train --mixup=0.2 --mixup-prob=0.5 -o with.h5 mix.h5
 run cmp mixup.h5 with.h5
 is "is less mixing" $status 1
@@ -211,6 +208,31 @@ ok "pseudo labels alone" train -o pre.h5 pseudo.h5
 ok "then labels alone" train --init=pre.h5 -o fine.h5 l.h5
 run cmp fine.h5 base.h5
 is "is not training on both" $status 1
+
+# What is about rows of a role that are not there, or has nothing to act on.
+for option in --ratio=2 --loss=alg1 --loss-alpha=2 --no-smooth-pseudo "--mixup-rows=pseudo --mixup=1"; do
+	fails 1 "nst-train: ${option%%[= ]*}* is given, but there are no pseudo-labeled rows" \
+		train $option -o no.h5 l.h5
+done
+for option in --ratio=2 --loss=code --label-sample-prob=0.5 "--mixup-rows=labeled --mixup=1"; do
+	fails 1 "nst-train: ${option%%[= ]*}* is given, but there are no labeled rows" \
+		train $option -o no.h5 pseudo.h5
+done
+fails 1 "nst-train: --temperature is given, but there are no soft targets" \
+	train --temperature=2 -o no.h5 l.h5
+fails 1 "nst-train: --temperature is given, but there are no soft targets" \
+	train --temperature=2 -o no.h5 hard.h5
+differs "a temperature" --temperature=2 mix.h5
+has_setting temperature=2
+fails 1 "nst-train: --new-classifier goes with --init: there is no other classifier" \
+	train --new-classifier -o no.h5 l.h5
+fails 1 "nst-train: --val-every goes with --val" train --val-every=2 -o no.h5 l.h5
+fails 1 "nst-train: --train-interpolation is of --crop=resized" \
+	train --crop=shift --train-interpolation=box -o no.h5 l.h5
+fails 2 "nst-train: --checkpoint-every and --keep-checkpoint need -o FILE or --checkpoint=FILE; *" \
+	train --keep-checkpoint l.h5
+fails 1 "nst-train: cannot start from 'teacher.h5' (wrn-10-1): tensor *" \
+	train --dry-run --arch=resnet20 --init=teacher.h5 l.h5
 
 # Channels and presets.
 differs "other means and deviations" --mean=0.5,0.5,0.5 --std=0.25,0.25,0.3 mix.h5
