@@ -51,6 +51,8 @@ static void check_usage(const struct infer *f, const char *const *paths, size_t 
 	if (!f->noise && nst_noise_asked(&f->ask))
 		nst_usage_error("--dropout, --drop-path, --randaugment, --crop, --cutout, --flip "
 				"and --no-flip say which noise: they need --noise");
+	if (f->topk != NST_LABELING_HARD && f->form == NST_LABELING_HARD)
+		nst_usage_error("--hard stores one class, --topk several: give one of them");
 	if (f->noise && f->calibrate.n)
 		nst_usage_error("--calibrate fits the model without noise: it does not go with "
 				"--noise");

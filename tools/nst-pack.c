@@ -83,7 +83,7 @@ static int pack(struct pack *p, const char *const *operand, size_t n, struct nst
 	int r;
 
 	p->select.take = (uint64_t)p->take;
-	p->options.convert.quality = (int)p->quality;
+	p->options.convert.quality = p->quality ? (int)p->quality : 95;
 	p->options.out.path = p->common.output;
 	p->options.out.out.inputs = operand;
 	p->options.out.out.ninputs = n;
@@ -165,7 +165,7 @@ static int verify(const char *const *operand, size_t n, struct nst_err *err)
 int main(int argc, char **argv)
 {
 	static struct pack p = {
-		.common = NST_COMMON_DEFAULT, .directory = ".", .quality = 95,
+		.common = NST_COMMON_DEFAULT, .directory = ".",
 		.options = {.max_bad_percent = -1}, .select = {.seed = 1},
 	};
 	struct nst_manifest_options *sel = &p.select;
@@ -204,7 +204,7 @@ int main(int argc, char **argv)
 		NST_OPT_SIZE(0, "resize", "S", &opt->convert.shortest, 1, 65535,
 			     "reduce images so that the shorter side has S pixels"),
 		NST_OPT_INT(0, "quality", "Q", &p.quality, 1, 100,
-			    "JPEG quality of images that were reduced"),
+			    "JPEG quality of images that were reduced; unless given, 95"),
 		NST_OPT_SIZE(0, "shard-size", "SIZE", &opt->out.shard_size, 1 << 16, UINT64_MAX,
 			     "start a new shard before one exceeds SIZE bytes"),
 		NST_OPT_COMMON(&p.common),
@@ -233,6 +233,10 @@ int main(int argc, char **argv)
 					"--stratify");
 		if (p.take == 0 && (sel->stratify || opt->rest))
 			nst_usage_error("--stratify and --rest need --take");
+		if (opt->hide_rest && !opt->rest)
+			nst_usage_error("--hide-rest needs --rest");
+		if (p.quality && !opt->convert.shortest)
+			nst_usage_error("--quality is that of images that --resize reduces");
 		nst_refuse_terminal(p.common.output);
 		opt->out.out.run = p.common.no_provenance ? NULL : history;
 		r = pack(&p, operand, n, &err);

@@ -36,6 +36,9 @@ static int check_classes(const struct nst_filter_request *r, struct nst_err *err
 	if (r->class_floor && r->duplicate == 0)
 		return nst_fail(err, NST_EINVAL, "--class-floor is reached by copies, which "
 				"--no-duplicate forbids");
+	if (r->duplicate >= 0 && !r->per_class && !levels)
+		return nst_fail(err, NST_EINVAL, "--duplicate and --no-duplicate are about "
+				"--per-class: without it there are no copies");
 	if (r->per_class && r->class_floor > r->per_class)
 		return nst_fail(err, NST_EINVAL, "--class-floor=%" PRId64 " is above "
 				"--per-class=%" PRId64, r->class_floor, r->per_class);
@@ -58,6 +61,9 @@ int nst_filter_request_settle(struct nst_filter_request *r, struct nst_err *err)
 	if (r->min_agree > (int64_t)r->teachers + 1)
 		return nst_fail(err, NST_EINVAL, "--min-agree=%" PRId64 ": there are only %zu "
 				"teachers", r->min_agree, r->teachers + 1);
+	if (r->max_confidence < r->min_confidence)
+		return nst_fail(err, NST_EINVAL, "--max-confidence=%g is below "
+				"--min-confidence=%g", r->max_confidence, r->min_confidence);
 	if (check_classes(r, err) < 0)
 		return err->code;
 	if (r->min_agree == 0)

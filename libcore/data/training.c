@@ -1,16 +1,13 @@
 /* The training run.  Its state is what the trainer holds, the sums of the epoch in progress, and the
  * log so far; which rows a step takes and what noise they get is a function of the step. */
-#include "libcore/data/training.h"
+#include "libcore/data/training_state.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcore/data/loader.h"
-#include "libcore/data/sampler.h"
 #include "libcore/data/summary.h"
-#include "libcore/io/atomic.h"
 #include "libcore/nn/infer.h"
 #include "libcore/select/metrics.h"
 #include "libcore/select/target.h"
@@ -18,230 +15,7 @@
 
 enum { VALIDATION_BATCH = 256 }; /* rows at a time; no result depends on it */
 
-/* Sums over the steps of the epoch in progress. */
-struct sums {
-	struct nst_step_stats stats;
-	uint64_t steps;
-};
-
-struct nst_training {
-	struct nst_training_options o;
-	struct nst_settings full; /* those of o with the grain */
-	struct nst_train_options working; /* for steps of that size */
-	struct nst_net *net;
-	struct nst_trainer *trainer;
-	struct nst_sampler *sampler;
-	struct nst_loader *loader;
-	struct nst_draw *draw; /* rows of a step ... */
-	struct nst_row *row;
-	float *soft;           /* ... and room for their targets */
-	uint64_t *asked;       /* rows that the teacher is asked about */
-	float *answer;
-	double role_weight[2];
-	struct nst_loss_means means;
-	struct nst_schedule schedule; /* over the epochs that whole steps make */
-	double skipped;               /* epochs of it before the first step */
-	uint64_t steps, step;
-	struct sums sums;
-	struct nst_list settings, log, warnings;
-};
-
 /* ---- setting up --------------------------------------------------------------------------- */
-
-static int warn(struct nst_training *t, struct nst_err *err, const char *fmt, ...)
-	NST_PRINTF(3, 4);
-static int warn(struct nst_training *t, struct nst_err *err, const char *fmt, ...)
-{
-	char text[sizeof(err->msg)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return nst_list_add(&t->warnings, text, err);
-}
-
-/* Every row has a class or a soft target; classes without rows are worth a warning. */
-static int check_rows(struct nst_training *t, struct nst_err *err)
-{
-	const struct nst_dataset *ds = t->o.rows;
-	size_t classes = nst_dataset_classes(ds), empty = 0, first = 0;
-	uint64_t *count = nst_zalloc(classes, sizeof(*count), err);
-	float *soft = nst_alloc(classes, sizeof(*soft), err);
-	int r = count && soft ? 0 : NST_ENOMEM;
-
-	for (uint64_t i = 0; i < nst_dataset_rows(ds) && r == 0; i++) {
-		struct nst_target target;
-		struct nst_datum d;
-		char name[300];
-
-		nst_dataset_get(ds, i, &d);
-		if (d.label >= 0) {
-			count[d.label] += 1;
-			continue;
-		}
-		if (t->o.teacher && d.role == NST_ROLE_PSEUDO)
-			continue;
-		nst_dataset_target(ds, i, soft, &target);
-		if (target.soft)
-			continue;
-		nst_dataset_name(ds, i, name, sizeof(name));
-		r = nst_fail(err, NST_EINVAL, "%s has no label: nst-infer, nst-filter and nst-mix give "
-			     "unlabeled images one", name);
-	}
-	for (size_t c = 0; c < classes && r == 0; c++) {
-		if (count[c] == 0 && empty++ == 0)
-			first = c;
-	}
-	if (r == 0 && empty == 1)
-		r = warn(t, err, "class '%s' has no rows", nst_dataset_class_names(ds)[first]);
-	if (r == 0 && empty > 1)
-		r = warn(t, err, "%zu of %zu classes have no rows, the first is '%s'", empty, classes,
-			 nst_dataset_class_names(ds)[first]);
-	free(count);
-	free(soft);
-	return r;
-}
-
-static int check_validation(const struct nst_training *t, struct nst_err *err)
-{
-	const struct nst_dataset *ds = t->o.validation;
-
-	for (uint64_t i = 0; ds && i < nst_dataset_rows(ds); i++) {
-		struct nst_datum d;
-		char name[300];
-
-		nst_dataset_get(ds, i, &d);
-		if (d.label >= 0)
-			continue;
-		nst_dataset_name(ds, i, name, sizeof(name));
-		return nst_fail(err, NST_EINVAL, "%s has no label and cannot validate", name);
-	}
-	return 0;
-}
-
-/* What is about rows of a role that are not there has not been meant for these rows. */
-static int check_roles(const struct nst_training *t, struct nst_err *err)
-{
-	enum { LABELED = 1 << NST_ROLE_LABELED, PSEUDO = 1 << NST_ROLE_PSEUDO };
-	const struct nst_settings *s = &t->full;
-	const struct nst_train_options *o = &s->train;
-	const struct {
-		const char *option;
-		int given, roles; /* those it needs */
-	} about[] = {
-		{"--ratio", s->ratio_asked, LABELED | PSEUDO},
-		{"--loss", s->loss != NST_LOSS_CONCAT, LABELED | PSEUDO},
-		{"--loss-alpha", s->loss_alpha != 1, PSEUDO},
-		{"--label-sample-prob", s->label_prob < 1, LABELED},
-		{"--no-smooth-pseudo", !o->smooth_pseudo, PSEUDO},
-		{"--pseudo-noise", s->pseudo_noise != NST_PSEUDO_FULL, PSEUDO},
-		{"--mixup-rows=pseudo", !o->mixup.role[NST_ROLE_LABELED], PSEUDO},
-		{"--mixup-rows=labeled", !o->mixup.role[NST_ROLE_PSEUDO], LABELED},
-	};
-	int missing = (nst_sampler_count(t->sampler, NST_ROLE_LABELED) ? 0 : LABELED) |
-		      (nst_sampler_count(t->sampler, NST_ROLE_PSEUDO) ? 0 : PSEUDO);
-
-	for (size_t i = 0; i < sizeof(about) / sizeof(*about); i++)
-		if (about[i].given && (about[i].roles & missing))
-			return nst_fail(err, NST_EINVAL, "%s is given, but there are no %s rows",
-					about[i].option,
-					missing == LABELED ? "labeled" : "pseudo-labeled");
-	return 0;
-}
-
-/* A temperature is of soft targets. */
-static int check_temperature(const struct nst_training *t, struct nst_err *err)
-{
-	const struct nst_dataset *ds = t->o.rows;
-	float *soft;
-	int found = t->o.teacher && !t->full.hard_teacher;
-
-	if (t->full.train.temperature == 1 || found)
-		return 0;
-	soft = nst_alloc(nst_dataset_classes(ds), sizeof(*soft), err);
-	if (!soft)
-		return err->code;
-	for (uint64_t i = 0; !found && i < nst_dataset_rows(ds); i++) {
-		struct nst_target target;
-
-		nst_dataset_target(ds, i, soft, &target);
-		found = target.soft != NULL;
-	}
-	free(soft);
-	return found ? 0 : nst_fail(err, NST_EINVAL, "--temperature is given, but there are no soft "
-				    "targets");
-}
-
-/* Grains of rows of one role need shares of whole grains, but for the last. */
-static int check_apart(const struct nst_training *t, struct nst_err *err)
-{
-	size_t labeled = nst_sampler_share(t->sampler, NST_ROLE_LABELED), grain = t->full.train.grain;
-
-	if (!labeled || !nst_sampler_share(t->sampler, NST_ROLE_PSEUDO))
-		return nst_fail(err, NST_EINVAL, "--bn-stats=%s needs labeled and pseudo-labeled rows",
-				nst_bn_words[t->full.bn_stats]);
-	if (labeled % grain)
-		return nst_fail(err, NST_EINVAL, "--bn-stats=%s needs grains of labeled rows alone: "
-				"change --batch (%zu) to a multiple of --grain (%zu)",
-				nst_bn_words[t->full.bn_stats], labeled, grain);
-	return 0;
-}
-
-static int check_batch(struct nst_training *t, struct nst_err *err)
-{
-	size_t batch = nst_sampler_batch(t->sampler), grain, rest;
-
-	if (t->full.train.grain == 0)
-		t->full.train.grain = nst_train_grain(batch);
-	grain = t->full.train.grain;
-	rest = batch % grain;
-	for (int role = 0; role < 2; role++) {
-		uint64_t rows = nst_sampler_count(t->sampler, (enum nst_role)role);
-
-		if (rows && rows < nst_sampler_share(t->sampler, (enum nst_role)role) &&
-		    warn(t, err, "a step takes %zu %s rows, but there are only %llu: they are repeated "
-			 "within it", nst_sampler_share(t->sampler, (enum nst_role)role),
-			 role == NST_ROLE_LABELED ? "labeled" : "pseudo-labeled",
-			 (unsigned long long)rows) < 0)
-			return err->code;
-	}
-	if (t->full.bn_stats != NST_BN_JOINT && check_apart(t, err) < 0)
-		return err->code;
-	if (nst_settings_training(&t->full, t->net, batch, &t->working, err) < 0)
-		return err->code;
-	if (rest && rest < grain / 2)
-		return warn(t, err, "the last grain of a step has only %zu of %zu rows, which makes its "
-			    "batch statistics poor: use a batch that is a multiple of the grain", rest,
-			    grain);
-	return 0;
-}
-
-/* Noise that cannot be what was meant. */
-static int check_noise(struct nst_training *t, struct nst_err *err)
-{
-	const struct nst_randaugment *ra = &t->full.augment.ra;
-
-	if (nst_randaugment_is_capped(ra))
-		return warn(t, err,
-			    "--randaugment: timm lowers magnitude %g to %g, unless mmax%g is given",
-			    ra->m, ra->max, ceil(ra->m));
-	return 0;
-}
-
-/* The weights to start from are those of this net. */
-static int check_init(const struct nst_training *t, struct nst_err *err)
-{
-	const struct nst_modelfile *init = t->o.init;
-
-	if (!init && t->full.train.freeze)
-		return nst_fail(err, NST_EINVAL, "--freeze keeps the blocks of a model: it needs "
-				"--init");
-	if (init && nst_modelfile_fits(init, t->net, t->o.init_classifier, err) < 0)
-		return nst_err_prefix(err, "cannot start from %s (%s)", nst_image_name(init->image),
-				      init->model.architecture);
-	return 0;
-}
 
 static void set_weights(struct nst_training *t)
 {
@@ -315,16 +89,10 @@ static int open_parts(struct nst_training *t, struct nst_err *err)
 		.seed = s->train.seed,
 	};
 
-	if (classes < 2)
-		return nst_fail(err, NST_EINVAL, "%s has %zu class%s, training needs two or more",
-				nst_image_name(nst_dataset_image(t->o.rows, 0)), classes,
-				classes == 1 ? "" : "es");
-	if (check_rows(t, err) < 0 || check_validation(t, err) < 0 ||
+	if (nst_training_check_rows(t, err) < 0 ||
 	    nst_net_new(&s->arch, s->preprocess.size, classes, &t->net, err) < 0 ||
-	    check_init(t, err) < 0 ||
 	    nst_sampler_new(&t->sampler, t->o.rows, &drawing, err) < 0 ||
-	    check_roles(t, err) < 0 || check_temperature(t, err) < 0 || check_batch(t, err) < 0 ||
-	    check_noise(t, err) < 0)
+	    nst_training_check_settings(t, err) < 0)
 		return err->code;
 	batch = nst_sampler_batch(t->sampler);
 	if (open_teacher(t, batch, err) < 0 || (!t->o.plan_only && open_engine(t, batch, err) < 0))
@@ -537,7 +305,7 @@ static int prepare(struct nst_training *t, struct nst_err *err)
 	return ask_teacher(t, err);
 }
 
-static void add_stats(struct sums *s, const struct nst_step_stats *one)
+static void add_stats(struct nst_training_sums *s, const struct nst_step_stats *one)
 {
 	s->stats.loss += one->loss;
 	s->stats.labeled_loss += one->labeled_loss;
@@ -670,7 +438,7 @@ static int end_epoch(struct nst_training *t, double lr, struct nst_epoch *e, str
 	if (t->o.validation && (last || (uint64_t)e->epoch % t->o.validate_every == 0) &&
 	    validate(t, e, err) < 0)
 		return err->code;
-	t->sums = (struct sums){.steps = 0};
+	t->sums = (struct nst_training_sums){.steps = 0};
 	return log_epoch(t, e, err);
 }
 
@@ -694,233 +462,4 @@ int nst_training_step(struct nst_training *t, struct nst_epoch *e, struct nst_er
 	if (floor(nst_sampler_epochs(t->sampler, t->step)) == floor(before) && !nst_training_done(t))
 		return 0;
 	return end_epoch(t, lr, e, err) < 0 ? err->code : 1;
-}
-
-/* ---- files -------------------------------------------------------------------------------- */
-
-/* Written whole each time: after a resume the file holds what the checkpoint knew. */
-int nst_training_write_log(const struct nst_training *t, const char *path, struct nst_err *err)
-{
-	struct nst_buf text = {0};
-	int r = 0;
-
-	for (size_t i = 0; i < t->log.count && r == 0; i++)
-		r = nst_buf_printf(&text, err, "%s\n", t->log.item[i]);
-	if (r == 0)
-		r = nst_atomic_write(path, text.data, text.len, err);
-	nst_buf_release(&text);
-	return r;
-}
-
-static int content(const struct nst_training *t, const struct nst_list *options, int whole,
-		   struct nst_modelfile_build *b, struct nst_err *err)
-{
-	struct nst_modelfile_content c = {
-		.net = t->net,
-		.preprocess = &t->full.preprocess,
-		.class_name = nst_dataset_class_names(t->o.rows),
-		.params = nst_trainer_params(t->trainer),
-		.ema = nst_trainer_ema(t->trainer),
-		.epoch = (uint64_t)nst_sampler_epochs(t->sampler, t->step),
-		.step = t->step,
-		.seed = t->full.train.seed,
-		.option = (const char *const *)options->item,
-		.options = options->count,
-		.log = (const char *const *)t->log.item,
-		.log_lines = t->log.count,
-	};
-	struct nst_trainer_array array[NST_TRAINER_ARRAYS];
-	size_t n = nst_trainer_arrays(t->trainer, array), slots = 0;
-
-	for (size_t i = 0; whole && i < n; i++)
-		if (array[i].data != c.params && array[i].data != c.ema)
-			c.slot[slots++] = array[i].data;
-	return nst_modelfile_build(b, &c, err);
-}
-
-int nst_training_build(const struct nst_training *t, struct nst_modelfile_build *b,
-		       struct nst_err *err)
-{
-	const struct nst_dataset *rows = t->o.rows;
-	int r = content(t, &t->settings, 0, b, err);
-
-	if (r == 0 && t->o.init)
-		r = nst_build_parent(b->build, t->o.init->image, err);
-	for (size_t i = 0; t->o.teacher && i < nst_labeler_models(t->o.teacher) && r == 0; i++)
-		r = nst_build_parent(b->build, nst_labeler_image(t->o.teacher, i), err);
-	for (size_t i = 0; i < nst_dataset_images(rows) && r == 0; i++)
-		r = nst_build_parent(b->build, nst_dataset_image(rows, i), err);
-	if (r < 0)
-		nst_modelfile_build_release(b);
-	return r;
-}
-
-/* What must be the same for a run to go on: settings and inputs. */
-static int identity(const struct nst_training *t, struct nst_list *l, struct nst_err *err)
-{
-	const struct nst_dataset *set[] = {t->o.rows, t->o.validation};
-	const char *const name[] = {"input", "validation"};
-	char text[100];
-
-	for (size_t i = 0; i < t->settings.count; i++)
-		if (nst_list_add(l, t->settings.item[i], err) < 0)
-			return err->code;
-	for (size_t s = 0; s < 2; s++)
-		for (size_t i = 0; set[s] && i < nst_dataset_images(set[s]); i++) {
-			snprintf(text, sizeof(text), "%s=%s", name[s],
-				 nst_image_uuid(nst_dataset_image(set[s], i)));
-			if (nst_list_add(l, text, err) < 0)
-				return err->code;
-		}
-	if (!t->o.validation)
-		return 0;
-	snprintf(text, sizeof(text), "val-every=%llu", (unsigned long long)t->o.validate_every);
-	return nst_list_add(l, text, err);
-}
-
-/* Sums of the epoch in progress, exactly, in the order of struct nst_step_stats, and the running means
- * of the losses. */
-#define SUMS_FORMAT "sums=%la,%la,%la,%la,%la,%llu,%llu,%llu,%llu,%llu"
-
-static int sums_print(const struct nst_training *t, struct nst_list *l, struct nst_err *err)
-{
-	const struct sums *s = &t->sums;
-	const struct nst_step_stats *p = &s->stats;
-	char text[300];
-
-	snprintf(text, sizeof(text), SUMS_FORMAT, t->means.labeled, t->means.pseudo, p->loss,
-		 p->labeled_loss, p->pseudo_loss,
-		 (unsigned long long)p->labeled, (unsigned long long)p->pseudo,
-		 (unsigned long long)p->labeled_correct, (unsigned long long)p->pseudo_agree,
-		 (unsigned long long)s->steps);
-	return nst_list_add(l, text, err);
-}
-
-static int sums_parse(const char *text, struct nst_training *t)
-{
-	struct sums *s = &t->sums;
-	unsigned long long n[5];
-	int got = sscanf(text, SUMS_FORMAT, &t->means.labeled, &t->means.pseudo, &s->stats.loss,
-			 &s->stats.labeled_loss,
-			 &s->stats.pseudo_loss, &n[0], &n[1], &n[2], &n[3], &n[4]);
-
-	if (got != 10)
-		return -1;
-	s->stats.labeled = n[0];
-	s->stats.pseudo = n[1];
-	s->stats.labeled_correct = n[2];
-	s->stats.pseudo_agree = n[3];
-	s->steps = n[4];
-	return 0;
-}
-
-int nst_training_save(const struct nst_training *t, const char *path, struct nst_err *err)
-{
-	struct nst_modelfile_build b = {0};
-	struct nst_list options = {0};
-	double since = nst_profile_now(t->o.profile);
-	int r;
-
-	r = identity(t, &options, err);
-	if (r == 0)
-		r = sums_print(t, &options, err);
-	if (r == 0)
-		r = content(t, &options, 1, &b, err);
-	if (r == 0)
-		r = nst_out_file(path, NULL, b.build, err);
-	nst_modelfile_build_release(&b);
-	nst_list_release(&options);
-	nst_profile_add(t->o.profile, 0, NST_PHASE_WRITE, 0, since);
-	return r;
-}
-
-int nst_training_interrupted(const struct nst_training *t, const char *path, struct nst_err *err)
-{
-	if (path && nst_training_save(t, path, err) < 0)
-		return err->code;
-	return nst_fail(err, NST_EINTERRUPTED, "interrupted at step %llu of %llu, %s%s%s",
-			(unsigned long long)t->step, (unsigned long long)t->steps,
-			path ? "--resume continues from '" : "nothing is saved", path ? path : "",
-			path ? "'" : "");
-}
-
-/* A file of the user's may have changed under its name since. */
-static int check_arch(const struct nst_training *t, const struct nst_modelfile *m,
-		      struct nst_err *err)
-{
-	struct nst_buf theirs = {0}, own = {0};
-	int r = nst_arch_print(&m->net->arch, &theirs, err);
-
-	if (r == 0)
-		r = nst_arch_print(&t->net->arch, &own, err);
-	if (r == 0 && strcmp((const char *)theirs.data, (const char *)own.data))
-		r = nst_fail(err, NST_EINVAL, "%s is of a run whose architecture '%s' is another one: "
-			     "finish that run first, or remove the file", nst_image_name(m->image),
-			     m->model.architecture);
-	nst_buf_release(&theirs);
-	nst_buf_release(&own);
-	return r;
-}
-
-/* Compare what the file was made with to this run, line by line. */
-static int check_identity(const struct nst_training *t, const struct nst_modelfile *m,
-			  struct nst_err *err)
-{
-	const char *file = nst_image_name(m->image);
-	struct nst_list own = {0};
-	int r = identity(t, &own, err);
-
-	for (size_t i = 0; i < own.count && r == 0; i++) {
-		const char *theirs = i + 1 < m->model.options ? m->model.option[i] : "something else";
-
-		if (strcmp(own.item[i], theirs))
-			r = nst_fail(err, NST_EINVAL, "%s is of a run with %s, this one has %s: finish "
-				     "that run first, or remove the file", file, theirs, own.item[i]);
-	}
-	if (r == 0 && m->model.options != own.count + 1)
-		r = nst_fail(err, NST_EINVAL, m->model.slots ? "%s is of a run with other inputs" :
-			     "%s is a model, not a checkpoint", file);
-	nst_list_release(&own);
-	return r == 0 ? check_arch(t, m, err) : r;
-}
-
-static int restore(struct nst_training *t, const struct nst_modelfile *m, struct nst_err *err)
-{
-	struct nst_trainer_array array[NST_TRAINER_ARRAYS];
-	size_t n = nst_trainer_arrays(t->trainer, array), slot = 0;
-	const float *ema = nst_trainer_ema(t->trainer);
-
-	if (m->model.slots + 1 + !!ema != n || !!m->model.ema != !!ema ||
-	    m->net->nfloats != t->net->nfloats || m->model.step > t->steps ||
-	    sums_parse(m->model.option[m->model.options - 1], t) < 0)
-		return nst_fail(err, NST_EFORMAT, "%s is not a checkpoint of this program",
-				nst_image_name(m->image));
-	for (size_t i = 0; i < n; i++) {
-		const float *stored = array[i].data == nst_trainer_params(t->trainer) ? m->model.data :
-				      array[i].data == ema ? m->model.ema :
-				      m->model.slot + slot++ * m->model.count;
-
-		nst_modelfile_unpack(m, stored, array[i].data);
-	}
-	t->step = m->model.step;
-	nst_trainer_set_step_count(t->trainer, t->step);
-	nst_list_release(&t->log);
-	for (uint64_t i = 0; i < m->model.log_lines; i++)
-		if (nst_list_add(&t->log, m->model.log[i], err) < 0)
-			return err->code;
-	return 0;
-}
-
-int nst_training_resume(struct nst_training *t, const char *path, struct nst_err *err)
-{
-	struct nst_modelfile m;
-	int r;
-
-	if (nst_modelfile_open(&m, path, err) < 0)
-		return err->code;
-	r = check_identity(t, &m, err);
-	if (r == 0)
-		r = restore(t, &m, err);
-	nst_modelfile_release(&m);
-	return r;
 }

@@ -268,6 +268,11 @@ for rule in --min-confidence=0.5 --max-confidence=0.9 --min-margin=0.1 --max-ent
 		nst-filter --reassign=kept.h5 $rule p2.h5
 done
 fails 2 "nst-filter: --rank is an order for --per-class*" nst-filter --rank=margin p1.h5
+for rule in --duplicate --no-duplicate; do
+	fails 2 "nst-filter: --duplicate and --no-duplicate are about --per-class*" nst-filter $rule p1.h5
+done
+fails 2 "nst-filter: --max-confidence=0.2 is below --min-confidence=0.5*" \
+	nst-filter --min-confidence=0.5 --max-confidence=0.2 p1.h5
 for rule in --class-floor=3 --class-gap=3 '--rank=margin --per-class=3'; do
 	fails 2 "nst-filter: the grid decides each row by itself*" nst-filter --mode=grid $rule p1.h5
 	fails 2 "nst-filter: the grid decides each row by itself*" nst-filter --stats=st.h5 $rule p1.h5

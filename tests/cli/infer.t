@@ -158,6 +158,7 @@ fails 1 "nst-infer: cannot read 'jpeg.h5': sample '*.jpg' (row 4) is damaged" ns
 no_output no.h5
 fails 2 "nst-infer: no model: give one with -m*" nst-infer s.h5
 fails 2 "nst-infer: *--topk*" nst-infer -m m.h5 --topk=0 s.h5
+fails 2 "nst-infer: --hard stores one class, --topk several*" nst-infer -m m.h5 --topk=2 --hard s.h5
 fails 2 "nst-infer: *--temperature*" nst-infer -m m.h5 --temperature=0 s.h5
 
 done_testing

@@ -225,6 +225,8 @@ fails 1 "nst-pack: *No space left on device" full
 fails 2 "nst-pack: no images*" nst-pack -o x.h5
 fails 2 "nst-pack: --unlabeled leaves no classes*" nst-pack --unlabeled --stratify --take=2 -o x.h5 set
 fails 2 "nst-pack: --stratify and --rest need --take*" nst-pack --stratify -o x.h5 set/labeled
+fails 2 "nst-pack: --hide-rest needs --rest*" nst-pack --hide-rest --take=2 -o x.h5 set/labeled
+fails 2 "nst-pack: --quality is that of images that --resize*" nst-pack --quality=50 -o x.h5 set/labeled
 
 # ---- foreign shards
 printf 'not hdf5' > no.h5
