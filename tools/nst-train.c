@@ -49,7 +49,7 @@ static const struct nst_opt opts[] = {
 	NST_OPT_SECTION("Watching and resuming"),
 	NST_OPT_LIST(0, "val", "SHARD", &f.validation,
 		     "measure accuracy on these rows; nothing is chosen by it"),
-	NST_OPT_INT(0, "val-every", "E", &f.val_every, 1, 1 << 24, "epochs between these; unless given, 1"),
+	NST_OPT_INT(0, "val-every", "E", &f.val_every, 1, 1 << 24, "do so every E epochs; unless given, 1"),
 	NST_OPT_STRING(0, "log", "FILE", &f.log, "keep a table of the epochs, tab-separated, in FILE"),
 	NST_RUN_CHECKPOINT_OPTIONS(&f.checkpoints),
 	NST_OPT_SIZE(0, "cache", "BYTES", &f.cache, 0, UINT64_MAX,
