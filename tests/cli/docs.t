@@ -72,6 +72,18 @@ done | sort > existing
 is "the options in nst(7) are those of the tools" "$(comm -23 named existing)" ""
 ok "and are more than 30" [ "$(wc -l < named)" -gt 30 ]
 
+# No option without a test that gives it, by its long name or its letter.
+for source in "$TOP"/tools/nst-*.c; do
+	tool=$(basename "$source" .c)
+	"$tool" --help | sed -n 's/^  \(-[a-zA-Z], \|    \)--\([a-z0-9-]*\).*/\1 \2/p' |
+	while read -r letter name; do
+		[ "$name" ] || { name=$letter letter=; }
+		grep -q -E -e "--$name([^a-z-]|\$)" ${letter:+-e "(^|[^a-z-])${letter%,}([^a-z]|\$)"} \
+			"$TOP"/tests/cli/*.t || echo "$tool --$name"
+	done
+done > untested
+is "every option is given in a test" "$(cat untested)" ""
+
 shopt -s nullglob
 for page in "$TOP"/man/*.[157]; do
 	name=man/$(basename "$page")
