@@ -443,6 +443,17 @@ static void answer(const struct nst_tool *tool, const struct nst_opt *opts, int 
 	exit(nst_finish_stdout());
 }
 
+/* The default of -j. */
+static int take_threads(const struct nst_opt *opts, struct nst_err *err)
+{
+	const char *word = getenv("NST_THREADS");
+	const struct nst_opt *threads = row_of(opts, 'j');
+
+	if (!word || !*word || !threads || threads->type != NST_OPT_T_INT)
+		return 0;
+	return put_int(threads, word, err) < 0 ? nst_err_prefix(err, "NST_THREADS") : 0;
+}
+
 int nst_opt_parse(const struct nst_tool *tool, const struct nst_opt *opts, int argc, char **argv)
 {
 	const struct nst_opt *asked = NULL;
@@ -451,7 +462,9 @@ int nst_opt_parse(const struct nst_tool *tool, const struct nst_opt *opts, int a
 
 	nst_start(tool->name);
 	answer(tool, opts, argc, argv, NULL);
-	first = nst_opt_scan(opts, argc, argv, &asked, &err);
+	first = take_threads(opts, &err);
+	if (first == 0)
+		first = nst_opt_scan(opts, argc, argv, &asked, &err);
 	if (first < 0 && err.code == NST_ENOMEM)
 		nst_die(&err);
 	if (first < 0)

@@ -175,11 +175,11 @@ struct nst_tool {
 	const char *const *libraries; /* "hdf5 1.10.8", ...; ends with NULL, or NULL */
 };
 
-/* Make the process ready (nst_start of msg.h), parse argv, and return the index in argv of the
- * first operand: operands are moved behind the options, `--` ends these.  --help and --version
- * print and exit with 0, a usage error prints one sentence and exits with 2.  -q and -v take
- * effect.  For the build there are also --completion=bash and --options=man, if nothing else is
- * on the line. */
+/* Make the process ready (nst_start of msg.h), take the default of -j from the environment
+ * (NST_THREADS), parse argv, and return the index in argv of the first operand: operands are moved
+ * behind the options, `--` ends these.  --help and --version print and exit with 0, a usage error
+ * prints one sentence and exits with 2.  -q and -v take effect.  For the build there are also
+ * --completion=bash and --options=man, if nothing else is on the line. */
 int nst_opt_parse(const struct nst_tool *tool, const struct nst_opt *opts, int argc, char **argv);
 
 /* Print one sentence and where help is, exit with 2. */

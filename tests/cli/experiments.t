@@ -27,7 +27,9 @@ same "the tables are the same" before after
 
 # Another directory, another day: to the digit.
 rm -rf short/seed1/usual.h5 short/seed1/usual.json
-ok "one experiment" paper noise
+export JOBS=1
+ok "one experiment, one seed after the other" paper noise
+unset JOBS
 is "only what is missing is made" "$(grep '^noise, ' "$stdout" | paste -s -d ' ')" \
 	"noise, seed 1: usual.h5 noise, seed 1: usual.json"
 cat short/*.md > after

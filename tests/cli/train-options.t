@@ -234,6 +234,14 @@ fails 2 "nst-train: --checkpoint-every and --keep-checkpoint need -o FILE or --c
 fails 1 "nst-train: cannot start from 'teacher.h5' (wrn-10-1): tensor *" \
 	train --dry-run --arch=resnet20 --init=teacher.h5 l.h5
 
+# Threads.
+ok "threads from the environment" env NST_THREADS=3 nst-train $small --dry-run l.h5
+contains "are three" "$stdout" "for 3 threads"
+ok "-j goes before" env NST_THREADS=3 nst-train $small -j2 --dry-run l.h5
+contains "are two" "$stdout" "for 2 threads"
+fails 2 "nst-train: NST_THREADS: option '--threads': 'many' is not a whole number; *" \
+	env NST_THREADS=many nst-train $small --dry-run l.h5
+
 # Channels and presets.
 differs "other means and deviations" --mean=0.5,0.5,0.5 --std=0.25,0.25,0.3 mix.h5
 has_setting mean=0.5,0.5,0.5

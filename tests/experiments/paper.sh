@@ -6,7 +6,9 @@
 #
 # Each experiment is a function below: for every seed it trains some models, which differ in one
 # thing.  What is finished stays and is never run again, training goes on from its last checkpoint:
-# run it again after a break.  At the end of an experiment its table is printed and written to
+# run it again after a break.  Several seeds are at work side by side, each on one processor, which is
+# faster for nets as small as these than one after the other on all.  When the last seed of an
+# experiment is done its table is printed and written to
 # $RESULTS/EXPERIMENT.md: means over seeds with 95 % confidence intervals, what the paper says, what
 # the differences say, and the commands; $RESULTS/README.md has what all of them say.  Nothing is
 # chosen by looking at the test images.
@@ -15,7 +17,8 @@
 # products of OpenBLAS are kept to one kind.
 #
 #	SEEDS='1 2 3'  labeled images, initial weights and noise of each run
-#	MINUTES=45     stop after so long, in the middle of a training if need be; 0 goes on to the end
+#	JOBS=N         so many side by side; as many as there are processors
+#	MINUTES=45     stop after so long, in the middle of trainings if need be; 0 goes on to the end
 #	SHORT=1        a few steps on drawn images, to see that everything works
 #	OUT=DIR        where everything is kept, experiments/paper
 #	RESULTS=DIR    where the tables go, tests/experiments/results (OUT with SHORT=1)
@@ -28,6 +31,7 @@ PATH=${NST_BIN:-$top/build/bin}:$PATH
 SHORT=${SHORT:-}
 SEEDS=${SEEDS:-1 2 3}
 MINUTES=${MINUTES:-0}
+JOBS=${JOBS:-$(nproc)}
 OUT=${OUT:-experiments/paper${SHORT:+-short}}
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
@@ -36,8 +40,9 @@ mkdir -p "$RESULTS"
 RESULTS=$(cd "$RESULTS" && pwd)
 unpacked=$OUT/images
 NST_SIMD=avx2 OPENBLAS_CORETYPE=Haswell
-export PATH NST_SIMD OPENBLAS_CORETYPE
-started=$(date +%s)
+NST_THREADS=$((($(nproc) + JOBS - 1) / JOBS))
+started=${started:-$(date +%s)}
+export PATH NST_SIMD OPENBLAS_CORETYPE NST_THREADS SHORT SEEDS MINUTES JOBS OUT RESULTS started
 
 . tests/experiments/images.sh
 
@@ -81,8 +86,16 @@ out_of_time() {
 	exit 3
 }
 
-# make FILE COMMAND...: run it, unless FILE is there and was made by the same command.
+# make FILE COMMAND...: run it, unless FILE is there and was made by the same command.  Experiments
+# share files of a seed: who comes second waits.
 make() {
+	exec 9> ".$1.lock"
+	flock 9
+	make_locked "$@"
+	exec 9>&-
+}
+
+make_locked() {
 	file=$1
 	shift
 	printf '%s\n' "$*" >> "commands-$experiment"
@@ -96,11 +109,11 @@ make() {
 	if [ "$MINUTES" -gt 0 ]; then
 		[ "$(seconds_left)" -gt 0 ] || out_of_time
 		status=0
-		timeout "$(seconds_left)" "$@" || status=$?
+		timeout "$(seconds_left)" "$@" 9>&- || status=$?
 		[ $status -ne 124 ] || out_of_time
 		[ $status -eq 0 ] || die "$file: status $status"
 	else
-		"$@"
+		"$@" 9>&-
 	fi
 }
 
@@ -175,7 +188,8 @@ split() {
 	for part in train test; do
 		mkdir -p "$OUT/$1/$part"
 		for class in $2; do
-			ln -sfn "../../images/$part/$class" "$OUT/$1/$part/$class"
+			[ -e "$OUT/$1/$part/$class" ] ||
+				ln -s "../../images/$part/$class" "$OUT/$1/$part/$class" || :
 		done
 	done
 }
@@ -184,10 +198,10 @@ split() {
 # arms NAME...: the models of the table, in its order.  claim A B SENTENCE: by the paper A is more
 # accurate than B; both may be several models joined by plus signs, of which the mean counts.
 arms() {
-	printf '%s\n' "$@" > "$OUT/arms-$experiment"
+	printf '%s\n' "$@" > "arms-$experiment"
 }
 claim() {
-	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >> "$OUT/claims-$experiment"
+	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >> "claims-$experiment"
 }
 
 about_noise="Noise on the pseudo-labeled part (Noisy Student, table 6)"
@@ -442,6 +456,34 @@ cells() {
 
 # ---- all of them ----------------------------------------------------------------------------------
 ALL="noise labels filter ratio size joint init amount ood iterations rethinking"
+
+# The table, when all seeds are done.  The last of them is behind a lock: one writes it.
+finish() {
+	for other in $SEEDS; do
+		[ -e "$OUT/seed$other/done-$experiment" ] || return 0
+	done
+	eval "about=\$about_$experiment"
+	cd "$top"
+	tests/experiments/table.sh "$OUT" "$experiment" "$about" "$SEEDS" > "$RESULTS/$experiment.md.new"
+	mv "$RESULTS/$experiment.md.new" "$RESULTS/$experiment.md"
+	sed '/^Commands/,$d' "$RESULTS/$experiment.md"
+}
+
+# paper.sh --seed EXPERIMENT SEED: one of those that are side by side.  Status 255 stops the others.
+if [ "${1:-}" = --seed ]; then
+	trap 'status=$?; [ $status -eq 0 ] || [ $status -eq 3 ] || exit 255' EXIT
+	experiment=$2 seed=$3
+	mkdir -p "$OUT/seed$seed"
+	cd "$OUT/seed$seed"
+	rm -f "commands-$experiment" "arms-$experiment" "claims-$experiment"
+	$experiment
+	exec 8> "$OUT/done.lock"
+	flock 8
+	: > "done-$experiment"
+	finish
+	exit
+fi
+
 for experiment in "${@:-}"; do
 	case " $ALL  " in
 	*" $experiment "*) ;;
@@ -460,18 +502,14 @@ fi
 [ -e "$OUT/test.h5" ] || nst-pack -q --no-provenance -o "$OUT/test.h5" "$unpacked/test"
 
 for experiment in ${*:-$ALL}; do
-	rm -f "$OUT/claims-$experiment"
 	for seed in $SEEDS; do
-		mkdir -p "$OUT/seed$seed"
-		cd "$OUT/seed$seed"
-		rm -f "commands-$experiment" "$OUT/claims-$experiment"
-		$experiment
+		rm -f "$OUT/seed$seed/done-$experiment"
+		echo "$experiment $seed"
 	done
-	cd "$top"
-	eval "about=\$about_$experiment"
-	tests/experiments/table.sh "$OUT" "$experiment" "$about" "$SEEDS" > "$RESULTS/$experiment.md.new"
-	mv "$RESULTS/$experiment.md.new" "$RESULTS/$experiment.md"
-	sed '/^Commands/,$d' "$RESULTS/$experiment.md"
-done
+done > "$OUT/todo"
+status=0
+xargs -P "$JOBS" -n 2 "$top/tests/experiments/paper.sh" --seed < "$OUT/todo" || status=$?
 tests/experiments/summary.sh "$RESULTS" $ALL > "$RESULTS/README.md.new"
 mv "$RESULTS/README.md.new" "$RESULTS/README.md"
+[ $status -eq 0 ] || [ "$MINUTES" -eq 0 ] || [ "$(seconds_left)" -gt 0 ] || out_of_time
+[ $status -eq 0 ]

@@ -5,9 +5,11 @@
 # not when that interval leaves 0 out.
 set -eu
 out=$1 experiment=$2 title=$3 seeds=$4
+first=${seeds%% *}
+arms=$out/seed$first/arms-$experiment claims=$out/seed$first/claims-$experiment
 
 # ARM SEED PERCENT
-for arm in $(cat "$out/arms-$experiment"); do
+for arm in $(cat "$arms"); do
 	for seed in $seeds; do
 		sed -n 's/^ *"top1": *\([0-9.eE+-]*\),*$/\1/p' "$out/seed$seed/$arm.json" |
 			awk -v arm="$arm" -v seed="$seed" '{ printf "%s\t%s\t%.17g\n", arm, seed, 100 * $1 }'
@@ -89,9 +91,8 @@ END {
 			says[k] = says[k] ": " a[k] " > " b[k]
 		printf "| %s | %+.2f%s | %s |\n", says[k], mean, interval(h), verdict
 	}
-}' claims="$out/claims-$experiment" "$out/accuracies-$experiment" "$out/claims-$experiment"
+}' claims="$claims" "$out/accuracies-$experiment" "$claims"
 echo
-first=${seeds%% *}
 echo "Commands of seed $first, in the order in which they were run, with NST_SIMD=avx2 and"
 echo "OPENBLAS_CORETYPE=Haswell; the test images are the whole test set, \`../test.h5\`:"
 echo
