@@ -94,6 +94,6 @@ END {
 }' claims="$claims" "$out/accuracies-$experiment" "$claims"
 echo
 echo "Commands of seed $first, in the order in which they were run, with NST_SIMD=avx2 and"
-echo "OPENBLAS_CORETYPE=Haswell; the test images are the whole test set, \`../test.h5\`:"
+echo "OPENBLAS_CORETYPE=Haswell; \`../test.h5\` is the whole test set:"
 echo
 sed "s,^,    ," "$out/seed$first/commands-$experiment"
