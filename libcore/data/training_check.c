@@ -80,7 +80,7 @@ static int check_validation(const struct nst_training *t, struct nst_err *err)
 	return 0;
 }
 
-/* What is about rows of a role that are not there has not been meant for these rows. */
+/* An option about labeled or pseudo-labeled rows is a mistake where there are none. */
 static int check_roles(const struct nst_training *t, struct nst_err *err)
 {
 	enum { LABELED = 1 << NST_ROLE_LABELED, PSEUDO = 1 << NST_ROLE_PSEUDO };
@@ -177,8 +177,8 @@ static int check_batch(struct nst_training *t, struct nst_err *err)
 	return 0;
 }
 
-/* Noise that cannot be what was meant. */
-static int check_noise(struct nst_training *t, struct nst_err *err)
+/* timm's magnitudes have a limit that its strings may exceed. */
+static int check_magnitude(struct nst_training *t, struct nst_err *err)
 {
 	const struct nst_randaugment *ra = &t->full.augment.ra;
 
@@ -217,7 +217,7 @@ int nst_training_check_rows(struct nst_training *t, struct nst_err *err)
 int nst_training_check_settings(struct nst_training *t, struct nst_err *err)
 {
 	if (check_init(t, err) < 0 || check_roles(t, err) < 0 || check_temperature(t, err) < 0 ||
-	    check_batch(t, err) < 0 || check_noise(t, err) < 0)
+	    check_batch(t, err) < 0 || check_magnitude(t, err) < 0)
 		return err->code;
 	return 0;
 }

@@ -67,7 +67,7 @@ awk '/^\.Ss The papers/ { on = 1; next } /^\.S[sh]/ { on = 0 }
 	"$TOP/man/nst.7" | sort -u > named
 for source in "$TOP"/tools/nst-*.c; do
 	tool=$(basename "$source" .c)
-	"$tool" --help | sed -n "s/^  \(-[a-zA-Z], \|    \)\(--[a-z0-9-]*\).*/$tool \2/p"
+	"$tool" --help | long_options /dev/stdin | sed "s/^/$tool --/"
 done | sort > existing
 is "the options in nst(7) are those of the tools" "$(comm -23 named existing)" ""
 ok "and are more than 30" [ "$(wc -l < named)" -gt 30 ]
@@ -75,11 +75,11 @@ ok "and are more than 30" [ "$(wc -l < named)" -gt 30 ]
 # No option without a test that gives it, by its long name or its letter.
 for source in "$TOP"/tools/nst-*.c; do
 	tool=$(basename "$source" .c)
-	"$tool" --help | sed -n 's/^  \(-[a-zA-Z], \|    \)--\([a-z0-9-]*\).*/\1 \2/p' |
-	while read -r letter name; do
-		[ "$name" ] || { name=$letter letter=; }
-		grep -q -E -e "--$name([^a-z-]|\$)" ${letter:+-e "(^|[^a-z-])${letter%,}([^a-z]|\$)"} \
-			"$TOP"/tests/cli/*.t || echo "$tool --$name"
+	"$tool" --help > help
+	for o in $(long_options help); do
+		letter=$(sed -n "s/^  \(-[a-zA-Z]\), --$o\([ =].*\|\)$/\1/p" help)
+		grep -q -E -e "--$o([^a-z-]|\$)" ${letter:+-e "(^|[^a-z-])$letter([^a-z]|\$)"} \
+			"$TOP"/tests/cli/*.t || echo "$tool --$o"
 	done
 done > untested
 is "every option is given in a test" "$(cat untested)" ""
