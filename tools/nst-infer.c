@@ -17,7 +17,7 @@ struct infer {
 	struct nst_common common;
 	struct nst_words models, calibrate;
 	int64_t topk;     /* NST_LABELING_HARD: not given */
-	int form;         /* NST_LABELING_SOFT or _HARD, when there is no --topk */
+	int form;         /* NST_LABELING_SOFT or _HARD, when there is no --topk; or UNSAID: soft */
 	int precision;    /* index into `precisions` */
 	int arithmetic;   /* enum nst_arithmetic */
 	int weights;      /* enum nst_weights */
@@ -28,6 +28,8 @@ struct infer {
 	double temperature; /* NaN: not given */
 	const char *profile;
 };
+
+enum { UNSAID = NST_LABELING_SOFT - 1 };
 
 static const char *const precisions[] = {"f16", "f32", NULL};
 static const char *const arithmetics[] = {"float32", "bfloat16", NULL};
@@ -51,8 +53,12 @@ static void check_usage(const struct infer *f, const char *const *paths, size_t 
 	if (!f->noise && nst_noise_asked(&f->ask))
 		nst_usage_error("--dropout, --drop-path, --randaugment, --crop, --cutout, --flip "
 				"and --no-flip say which noise: they need --noise");
-	if (f->topk != NST_LABELING_HARD && f->form == NST_LABELING_HARD)
-		nst_usage_error("--hard stores one class, --topk several: give one of them");
+	if (f->topk != NST_LABELING_HARD && f->form != UNSAID)
+		nst_usage_error("--soft stores all classes, --topk some, --hard one: give one of "
+				"them");
+	if (f->form == NST_LABELING_HARD && (f->precision || f->compress))
+		nst_usage_error("--hard stores one confidence a row: --precision and --compress are "
+				"about more");
 	if (f->noise && f->calibrate.n)
 		nst_usage_error("--calibrate fits the model without noise: it does not go with "
 				"--noise");
@@ -87,7 +93,7 @@ int main(int argc, char **argv)
 {
 	static struct infer f = {
 		.common = NST_COMMON_DEFAULT, .topk = NST_LABELING_HARD,
-		.form = NST_LABELING_SOFT, .carry = NST_CARRY_AUTO, .temperature = NAN,
+		.form = UNSAID, .carry = NST_CARRY_AUTO, .temperature = NAN,
 		.ask = NST_NOISE_REQUEST_NONE,
 	};
 	const struct nst_opt opts[] = {
@@ -136,7 +142,9 @@ int main(int argc, char **argv)
 	struct nst_labeling l = {
 		.stream = nst_is_stdout(f.common.output), .type = f.precision ? NST_F32 : NST_F16,
 		.carry = f.carry, .progress = show_progress,
-		.k = f.topk != NST_LABELING_HARD ? f.topk : f.form,
+		.k = f.topk != NST_LABELING_HARD ? f.topk
+		     : f.form == UNSAID          ? NST_LABELING_SOFT
+						 : f.form,
 	};
 	struct nst_progress progress;
 	struct nst_dataset *calibrated = NULL;

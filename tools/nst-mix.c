@@ -120,6 +120,8 @@ static void check_usage(const struct mix *f, const char *const *paths, size_t n,
 		nst_usage_error("standard input cannot be both labeled and pseudo-labeled");
 	if (f->hard == 1 && f->how.temperature != 1)
 		nst_usage_error("--temperature is for soft targets, --hard asks for hard ones");
+	if (f->hard == 1 && f->compress)
+		nst_usage_error("--compress is for soft targets, --hard asks for hard ones");
 	if (f->take_labeled && !f->labeled.n)
 		nst_usage_error("--take-labeled chooses rows of --labeled: there are none");
 	if (f->shard_size && f->carry != NST_EMBED)

@@ -158,7 +158,13 @@ fails 1 "nst-infer: cannot read 'jpeg.h5': sample '*.jpg' (row 4) is damaged" ns
 no_output no.h5
 fails 2 "nst-infer: no model: give one with -m*" nst-infer s.h5
 fails 2 "nst-infer: *--topk*" nst-infer -m m.h5 --topk=0 s.h5
-fails 2 "nst-infer: --hard stores one class, --topk several*" nst-infer -m m.h5 --topk=2 --hard s.h5
+for form in soft hard; do
+	fails 2 "nst-infer: --soft stores all classes, --topk some, --hard one*" \
+		nst-infer -m m.h5 --topk=2 --$form s.h5
+done
+for idle in precision=f32 compress=gzip; do
+	fails 2 "nst-infer: --hard stores one confidence a row: --precision*" nst-infer -m m.h5 --hard --$idle s.h5
+done
 fails 2 "nst-infer: *--temperature*" nst-infer -m m.h5 --temperature=0 s.h5
 
 done_testing

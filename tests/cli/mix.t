@@ -162,6 +162,7 @@ no_output no.h5
 fails 2 "nst-mix: standard input cannot be both*" nst-mix --labeled=- -
 fails 2 "nst-mix: standard input cannot be both*" nst-mix --labeled=-
 fails 2 "nst-mix: --temperature is for soft targets*" nst-mix --hard --temperature=2 p.h5
+fails 2 "nst-mix: --compress is for soft targets*" nst-mix --hard --compress=gzip p.h5
 fails 2 "nst-mix: --take-labeled chooses rows of --labeled*" nst-mix --take-labeled=2 p.h5
 fails 2 "nst-mix: --shard-size needs --embed*" nst-mix --shard-size=400 p.h5
 fails 2 "nst-mix: --shard-size needs a name*" nst-mix --embed --shard-size=400 -o m.h5 p.h5
