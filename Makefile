@@ -267,7 +267,7 @@ experiments/%:
 run-check: all tests fuzzers $(B)/rooms.list
 	$(Q)tests/run -j $$(nproc) $(B) $(T)
 run-check-peers: all peers
-	$(Q)PYTHON=$(PYTHON) tests/run -j 1 $(B) $(or $(T),$(wildcard tests/peers/*.py))
+	$(Q)PYTHON=$(PYTHON) tests/run -j 1 $(B) $(or $(T),$(filter-out %/tap.py,$(wildcard tests/peers/*.py)))
 
 # The table of rooms as tests/rooms reads it.
 rules := $(sort $(filter may.% ext.% deny.% calls.%,$(.VARIABLES)))

@@ -5,13 +5,14 @@ scikit-image is not needed: its Gaussian filter is SciPy's, its HSV conversion i
 import io
 import os
 import subprocess
-import sys
+
+import tap
+from tap import ok
 
 try:
     import numpy as np
 except ImportError:
-    print("1..0 # SKIP numpy is not installed")
-    sys.exit(0)
+    tap.skip_all("numpy")
 try:
     from scipy.ndimage import gaussian_filter
 except ImportError:
@@ -26,15 +27,6 @@ NOISE, BLUR, CONTRAST, BRIGHTNESS, JPEG = range(5)
 tool = subprocess.Popen([os.path.join(os.environ.get("NST_BUILD", "build"),
                                       "test-peers", "image_tool")],
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-tests = failures = 0
-
-
-def ok(good, name):
-    global tests, failures
-    tests += 1
-    failures += not good
-    print(f"{'ok' if good else 'not ok'} {tests} - {name}")
-    sys.stdout.flush()
 
 
 def corrupt(a, kind, c):
@@ -134,5 +126,4 @@ for c in (.04, .1):
 
 tool.stdin.close()
 ok(tool.wait() == 0, "image_tool ended well")
-print(f"1..{tests}")
-sys.exit(failures > 0)
+tap.done()

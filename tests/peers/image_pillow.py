@@ -9,15 +9,16 @@ import math
 import os
 import random
 import subprocess
-import sys
 import tarfile
+
+import tap
+from tap import ok
 
 try:
     import numpy as np
     from PIL import Image, ImageEnhance, ImageFile, ImageOps
 except ImportError as e:
-    print(f"1..0 # SKIP {e.name} is not installed")
-    sys.exit(0)
+    tap.skip_all(e.name)
 
 try:
     import torch
@@ -36,17 +37,6 @@ FILL = (128, 128, 128)
 tool = subprocess.Popen([os.path.join(os.environ.get("NST_BUILD", "build"),
                                       "test-peers", "image_tool")],
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-tests = failures = 0
-
-
-def ok(good, name, why=""):
-    global tests, failures
-    tests += 1
-    failures += not good
-    print(f"{'ok' if good else 'not ok'} {tests} - {name}")
-    if not good and why:
-        print(f"# {why}")
-    sys.stdout.flush()
 
 
 def ask(name, data, *args):
@@ -521,5 +511,4 @@ for test in (test_resize, test_evaluation, test_random_resized_crop, test_pointw
     test()
 tool.stdin.close()
 ok(tool.wait() == 0, "image_tool ended well")
-print(f"1..{tests}")
-sys.exit(failures > 0)
+tap.done()

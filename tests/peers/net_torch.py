@@ -21,6 +21,9 @@ import subprocess
 import sys
 import tempfile
 
+import tap
+from tap import ok
+
 try:
     import numpy as np
     import torch
@@ -29,25 +32,13 @@ try:
     from torchvision.models import efficientnet_b0, resnet
     from torchvision.ops import StochasticDepth
 except ImportError as e:
-    print(f"1..0 # SKIP {e.name} is not installed")
-    sys.exit(0)
+    tap.skip_all(e.name)
 
 TOOL = os.path.join(os.environ.get("NST_BUILD", "build"), "test-peers", "net_tool")
 BOUND = 1e-4
 STEPS_BOUND = 1e-3
 KINK = 3e-6
 torch.set_num_threads(1)  # several wait for each other by spinning: slow on a busy machine
-tests = failures = 0
-
-
-def ok(good, name, why=""):
-    global tests, failures
-    tests += 1
-    failures += not good
-    print(f"{'ok' if good else 'not ok'} {tests} - {name}")
-    if why and not good:
-        print(f"# {why}")
-    sys.stdout.flush()
 
 
 # ---- the nets -------------------------------------------------------------------------------------
@@ -386,5 +377,4 @@ r18(with_counts(resnet.resnet18(num_classes=10)), 10, "sgd", 2e-5, .1)
 r18(with_counts(resnet.resnet18(num_classes=10)), 11, "rmsprop-tf", 5e-5, .1)
 r18(with_counts(resnet.resnet18(num_classes=10)), 12, "adamw", 1e-5, .1)
 r18(with_counts(resnet.resnet18(num_classes=10)), 13, "lamb", 1e-4, .1)
-print(f"1..{tests}")
-sys.exit(failures > 0)
+tap.done()

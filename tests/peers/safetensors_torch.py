@@ -19,8 +19,10 @@ import os
 import re
 import struct
 import subprocess
-import sys
 import tempfile
+
+import tap
+from tap import ok
 
 try:
     import h5py
@@ -31,8 +33,7 @@ try:
     from PIL import Image
     from torch import nn
 except ImportError as e:
-    print(f"1..0 # SKIP {e.name} is not installed")
-    sys.exit(0)
+    tap.skip_all(e.name)
 
 BUILD = os.environ.get("NST_BUILD", "build")
 TOOL = os.path.join(BUILD, "test-peers", "net_tool")
@@ -42,17 +43,6 @@ IMAGE_BOUND = 1e-2
 CLASSES, ROWS = 1000, 2
 MEAN, STD = (.485, .456, .406), (.229, .224, .225)
 torch.set_num_threads(1)  # several wait for each other by spinning: slow on a busy machine
-tests = failures = 0
-
-
-def ok(good, name, why=""):
-    global tests, failures
-    tests += 1
-    failures += not good
-    print(f"{'ok' if good else 'not ok'} {tests} - {name}")
-    if why and not good:
-        print(f"# {why}")
-    sys.stdout.flush()
 
 
 def nst(tool, *args):
@@ -246,5 +236,4 @@ compare("efficientnet_b3", "efficientnet-b3", 1e-5, 300 if FULL else 128, 2)
 compare("efficientnet_b7", "efficientnet-b7", 1e-3, 600 if FULL else 96, 3, gain=.93)
 compare("resnet18", "resnet18", 1e-5, 224, 4)
 compare("resnet50", "resnet50", 1e-5, 224, 5)
-print(f"1..{tests}")
-sys.exit(failures > 0)
+tap.done()

@@ -527,6 +527,18 @@ static inline struct nst_net *tiny_padded(size_t i, enum nst_pad pad, size_t mor
 	return net;
 }
 
+/* A net of the table of architectures, at a size of choice. */
+static inline struct nst_net *listed_net(const char *name, size_t size, size_t classes)
+{
+	struct nst_arch arch;
+	struct nst_net *net = NULL;
+	struct nst_err err = { 0 };
+
+	if (nst_arch_find(name, &arch, &err) || nst_net_new(&arch, size, classes, &net, &err))
+		fail_msg("%s", err.msg);
+	return net;
+}
+
 static inline float *floats_new(size_t n)
 {
 	struct nst_err err;

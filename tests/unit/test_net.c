@@ -92,23 +92,12 @@ static void test_batch_and_threads_do_not_show(void **state)
 		check_invariance(tiny_net(i, CLASSES), NST_FLOAT32, 21);
 }
 
-static struct nst_net *listed_net(const char *name, size_t size)
-{
-	struct nst_arch arch;
-	struct nst_net *net;
-	struct nst_err err = { 0 };
-
-	assert_int_equal(nst_arch_find(name, &arch, &err), 0);
-	assert_int_equal(nst_net_new(&arch, size, CLASSES, &net, &err), 0);
-	return net;
-}
-
 static void test_batch_and_threads_do_not_show_in_real_nets(void **state)
 {
 	(void)state;
-	check_invariance(listed_net("efficientnet-b0", 32), NST_FLOAT32, 22);
-	check_invariance(listed_net("resnet20", 16), NST_FLOAT32, 23);
-	check_invariance(listed_net("wrn-10-1", 16), NST_FLOAT32, 24);
+	check_invariance(listed_net("efficientnet-b0", 32, CLASSES), NST_FLOAT32, 22);
+	check_invariance(listed_net("resnet20", 16, CLASSES), NST_FLOAT32, 23);
+	check_invariance(listed_net("wrn-10-1", 16, CLASSES), NST_FLOAT32, 24);
 }
 
 static void test_batch_and_threads_do_not_show_in_bfloat16(void **state)
@@ -116,14 +105,14 @@ static void test_batch_and_threads_do_not_show_in_bfloat16(void **state)
 	(void)state;
 	for (size_t i = 0; i < NTINY; i++)
 		check_invariance(tiny_net(i, CLASSES), NST_BFLOAT16, 25);
-	check_invariance(listed_net("efficientnet-b0", 32), NST_BFLOAT16, 26);
-	check_invariance(listed_net("resnet20", 16), NST_BFLOAT16, 27);
+	check_invariance(listed_net("efficientnet-b0", 32, CLASSES), NST_BFLOAT16, 26);
+	check_invariance(listed_net("resnet20", 16, CLASSES), NST_BFLOAT16, 27);
 }
 
 /* bfloat16 is near, and not the same. */
 static void test_bfloat16_is_near(void **state)
 {
-	struct nst_net *net = listed_net("efficientnet-b0", 32);
+	struct nst_net *net = listed_net("efficientnet-b0", 32, CLASSES);
 	float *params = random_params(net, 28), *images = random_images(net, ROWS, 28);
 	float want[ROWS * CLASSES], got[ROWS * CLASSES];
 	double error = 0, size = 0;
@@ -146,7 +135,7 @@ static void test_bfloat16_is_near(void **state)
 static void check_large_maps(const char *name, size_t size)
 {
 	enum { FEW = 3 };
-	struct nst_net *net = listed_net(name, size);
+	struct nst_net *net = listed_net(name, size, CLASSES);
 	float *params = random_params(net, 41), *images = random_images(net, FEW, 41);
 	float got[FEW * CLASSES];
 	const struct nst_kernels *k = nst_kernels_get(&(const char *){ NULL });
@@ -196,7 +185,7 @@ static void check_tables(enum nst_arithmetic arithmetic)
 	size_t tables = nst_kernels_all(list);
 
 	for (size_t i = 0; i < 3; i++) {
-		struct nst_net *net = listed_net(name[i], 32);
+		struct nst_net *net = listed_net(name[i], 32, CLASSES);
 		float *params = random_params(net, 31), *images = random_images(net, ROWS, 31);
 		float want[ROWS * CLASSES], got[ROWS * CLASSES];
 
@@ -227,7 +216,7 @@ static void test_vector_width_does_not_show(void **state)
  * order, and room for activations for each thread. */
 static void test_memory_is_told_before(void **state)
 {
-	struct nst_net *net = listed_net("efficientnet-b0", 64);
+	struct nst_net *net = listed_net("efficientnet-b0", 64, CLASSES);
 	size_t one, two, five;
 	struct nst_err err = { 0 };
 

@@ -103,25 +103,14 @@ static void check_invariance(struct nst_net *net)
 	free(params);
 }
 
-static struct nst_net *listed_net(const char *name, size_t size)
-{
-	struct nst_arch arch;
-	struct nst_net *net;
-	struct nst_err err = { 0 };
-
-	assert_int_equal(nst_arch_find(name, &arch, &err), 0);
-	assert_int_equal(nst_net_new(&arch, size, CLASSES, &net, &err), 0);
-	return net;
-}
-
 static void test_batch_and_threads_do_not_show(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < NTINY; i++)
 		check_invariance(tiny_net(i, CLASSES));
-	check_invariance(listed_net("efficientnet-b0", 32));
-	check_invariance(listed_net("resnet20", 16));
-	check_invariance(listed_net("wrn-10-1", 16));
+	check_invariance(listed_net("efficientnet-b0", 32, CLASSES));
+	check_invariance(listed_net("resnet20", 16, CLASSES));
+	check_invariance(listed_net("wrn-10-1", 16, CLASSES));
 }
 
 static void test_the_first_bad_row_is_named(void **state)
