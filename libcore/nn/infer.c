@@ -23,6 +23,7 @@ enum {
 	GROUP_MOST = 32,         /* images in a group, a power of two */
 	PHASES = 6,              /* groups of 1, 2, 4 ... GROUP_MOST */
 	BAND_BYTES = 448 << 10,  /* lines between a convolution and the depthwise one behind it */
+	WEIGHT_USES = 256,       /* products with each weight that make it worth being loaded again */
 };
 
 /* Steps up to `end`, done for `group` images together: a power of two, more than the phase before. */
@@ -66,8 +67,8 @@ struct nst_infer {
 	size_t arena, kernel_scratch, small_scratch, band;
 	float **memory;          /* of each worker */
 	struct failure *failure; /* of each worker */
-	/* Of the run under way. */
-	size_t n, per_task;
+	/* Of the run under way: images, the tasks before the last ones, the images of a task. */
+	size_t n, tasks, per_task, per_last;
 	nst_load_fn load;
 	void *ctx;
 	float *logits;
@@ -834,8 +835,10 @@ static int phase_run(const struct task *task, size_t p, size_t at, size_t n)
 static void task_run(void *ctx, size_t number, unsigned worker)
 {
 	struct nst_infer *inf = ctx;
-	size_t from = number * inf->per_task, classes = inf->net->classes;
-	size_t n = inf->n - from < inf->per_task ? inf->n - from : inf->per_task;
+	size_t last = number < inf->tasks ? 0 : number - inf->tasks;
+	size_t from = (number - last) * inf->per_task + last * inf->per_last;
+	size_t per = number < inf->tasks ? inf->per_task : inf->per_last;
+	size_t n = inf->n - from < per ? inf->n - from : per, classes = inf->net->classes;
 	struct task task = { inf, from, worker, inf->memory[worker] };
 
 	/* Rows below the lowest failure are still tried: the sentence is that of the first. */
@@ -846,25 +849,42 @@ static void task_run(void *ctx, size_t number, unsigned worker)
 	       n * classes * sizeof(float));
 }
 
+/* Cut a run into tasks.  The last ones, as many images as one task for each thread, are smaller where
+ * that costs little, so that nobody waits long for a thread that is slow or began late. */
+static size_t tasks_plan(struct nst_infer *inf, size_t n, unsigned threads)
+{
+	size_t fair = (n + 2 * threads - 1) / (2 * threads);
+	size_t group = inf->phase[inf->nphases - 1].group, rest;
+
+	inf->n = n;
+	inf->per_task = fair < group ? fair : group;
+	for (inf->per_last = (group + 7) / 8; inf->per_last < inf->per_task; inf->per_last *= 2)
+		if (inf->per_last * inf->net->macs >= WEIGHT_USES * inf->net->nfloats)
+			break;
+	if (threads == 1 || inf->per_last > inf->per_task)
+		inf->per_last = inf->per_task;
+	inf->tasks = n / inf->per_task > threads ? n / inf->per_task - threads : 0;
+	rest = n - inf->tasks * inf->per_task;
+	return inf->tasks + (rest + inf->per_last - 1) / inf->per_last;
+}
+
 int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,
 		  struct nst_err *err)
 {
 	unsigned threads = nst_pool_threads(inf->pool);
-	size_t fair = (n + 2 * threads - 1) / (2 * threads);
-	size_t group = inf->phase[inf->nphases - 1].group;
 	const struct failure *first = NULL;
+	size_t tasks;
 
 	if (n == 0)
 		return 0;
-	inf->n = n;
-	inf->per_task = fair < group ? fair : group;
+	tasks = tasks_plan(inf, n, threads);
 	inf->load = load;
 	inf->ctx = ctx;
 	inf->logits = logits;
 	atomic_store(&inf->lowest, SIZE_MAX);
 	for (unsigned w = 0; w < threads; w++)
 		inf->failure[w].row = SIZE_MAX;
-	nst_pool_run(inf->pool, (n + inf->per_task - 1) / inf->per_task, task_run, inf);
+	nst_pool_run(inf->pool, tasks, task_run, inf);
 	for (unsigned w = 0; w < threads; w++)
 		if (inf->failure[w].row != SIZE_MAX && (!first || inf->failure[w].row < first->row))
 			first = &inf->failure[w];

@@ -1,5 +1,5 @@
-/* Inference: batch norm folded into the weights, bias, activation and residual fused, one image a
- * task.  The logits of an image depend on the image and the parameters alone: not on the batch it
+/* Inference: batch norm folded into the weights, bias, activation and residual fused, tasks of a few
+ * images.  The logits of an image depend on the image and the parameters alone: not on the batch it
  * came in, the number of threads, or the vector width. */
 #ifndef NST_NN_INFER_H
 #define NST_NN_INFER_H
