@@ -57,8 +57,8 @@ static void check_usage(const struct infer *f, const char *const *paths, size_t 
 		nst_usage_error("--soft stores all classes, --topk some, --hard one: give one of "
 				"them");
 	if (f->form == NST_LABELING_HARD && (f->precision || f->compress))
-		nst_usage_error("--hard stores one confidence a row: --precision and --compress are "
-				"about more");
+		nst_usage_error("--precision and --compress are for --soft and --topk: --hard "
+				"stores one confidence a row");
 	if (f->noise && f->calibrate.n)
 		nst_usage_error("--calibrate fits the model without noise: it does not go with "
 				"--noise");

@@ -67,8 +67,9 @@ struct nst_infer {
 	size_t arena, kernel_scratch, small_scratch, band;
 	float **memory;          /* of each worker */
 	struct failure *failure; /* of each worker */
-	/* Of the run under way: images, the tasks before the last ones, the images of a task. */
-	size_t n, tasks, per_task, per_last;
+	/* Of the run under way: images; tasks of per_task images, which come first; images of the
+	 * tasks behind them. */
+	size_t n, first, per_task, per_last;
 	nst_load_fn load;
 	void *ctx;
 	float *logits;
@@ -835,9 +836,9 @@ static int phase_run(const struct task *task, size_t p, size_t at, size_t n)
 static void task_run(void *ctx, size_t number, unsigned worker)
 {
 	struct nst_infer *inf = ctx;
-	size_t last = number < inf->tasks ? 0 : number - inf->tasks;
+	size_t last = number < inf->first ? 0 : number - inf->first;
 	size_t from = (number - last) * inf->per_task + last * inf->per_last;
-	size_t per = number < inf->tasks ? inf->per_task : inf->per_last;
+	size_t per = number < inf->first ? inf->per_task : inf->per_last;
 	size_t n = inf->n - from < per ? inf->n - from : per, classes = inf->net->classes;
 	struct task task = { inf, from, worker, inf->memory[worker] };
 
@@ -849,8 +850,9 @@ static void task_run(void *ctx, size_t number, unsigned worker)
 	       n * classes * sizeof(float));
 }
 
-/* Cut a run into tasks.  The last ones, as many images as one task for each thread, are smaller where
- * that costs little, so that nobody waits long for a thread that is slow or began late. */
+/* Cut a run into tasks, and return their number.  The last ones, in all one of the first for each
+ * thread, are smaller, so that nobody waits long for a thread that is slow or began late: as small as
+ * an eighth of a group, for the sake of small maps, if products make up for loading the weights. */
 static size_t tasks_plan(struct nst_infer *inf, size_t n, unsigned threads)
 {
 	size_t fair = (n + 2 * threads - 1) / (2 * threads);
@@ -863,9 +865,9 @@ static size_t tasks_plan(struct nst_infer *inf, size_t n, unsigned threads)
 			break;
 	if (threads == 1 || inf->per_last > inf->per_task)
 		inf->per_last = inf->per_task;
-	inf->tasks = n / inf->per_task > threads ? n / inf->per_task - threads : 0;
-	rest = n - inf->tasks * inf->per_task;
-	return inf->tasks + (rest + inf->per_last - 1) / inf->per_last;
+	inf->first = n / inf->per_task > threads ? n / inf->per_task - threads : 0;
+	rest = n - inf->first * inf->per_task;
+	return inf->first + (rest + inf->per_last - 1) / inf->per_last;
 }
 
 int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,

@@ -163,7 +163,8 @@ for form in soft hard; do
 		nst-infer -m m.h5 --topk=2 --$form s.h5
 done
 for idle in precision=f32 compress=gzip; do
-	fails 2 "nst-infer: --hard stores one confidence a row: --precision*" nst-infer -m m.h5 --hard --$idle s.h5
+	fails 2 "nst-infer: --precision and --compress are for --soft and --topk*" \
+		nst-infer -m m.h5 --hard --$idle s.h5
 done
 fails 2 "nst-infer: *--temperature*" nst-infer -m m.h5 --temperature=0 s.h5
 
