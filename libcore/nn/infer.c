@@ -422,27 +422,35 @@ static size_t group_of(const struct nst_infer *inf, const struct step *s)
 	return group;
 }
 
-/* Cut the steps into phases: where the maps get smaller, if what follows can go in larger groups.
- * Steps with maps of one size go together in the largest group that suits one of them whose weights
- * ask for it, or else in the smallest that suits all. */
+/* Pixels of the maps a step works on: those it writes, but for the pool, which makes whole maps into
+ * a pixel, those it reads. */
+static size_t pixels_of(const struct nst_infer *inf, const struct step *s)
+{
+	const struct nst_tensor *t =
+		&inf->net->tensor[s->op->kind == NST_OP_POOL ? input_of(s) : s->out];
+
+	return t->h * t->w;
+}
+
+/* Cut the steps into phases: where the maps get smaller for good, if what follows can go in larger
+ * groups.  Steps between two such places go together in the largest group that suits one of them
+ * whose weights ask for it, or else in the smallest that suits all. */
 static void phases_plan(struct nst_infer *inf)
 {
-	const struct nst_net *net = inf->net;
 	size_t later = GROUP_MOST;
 
 	/* From the last step backwards, so that a phase can be held to the group of the next. */
 	for (size_t end = inf->nsteps, first; end > 0; end = first) {
-		const struct nst_tensor *t = &net->tensor[inf->step[end - 1].out];
+		size_t pixels = pixels_of(inf, &inf->step[end - 1]);
 		size_t least = GROUP_MOST, most = 1;
 
 		for (first = end; first > 0; first--) {
 			const struct step *s = &inf->step[first - 1];
-			const struct nst_tensor *u = &net->tensor[s->out];
 			size_t group = group_of(inf, s);
 
 			if (s->banded)
 				continue;
-			if (u->h * u->w != t->h * t->w)
+			if (pixels_of(inf, s) > pixels)
 				break;
 			least = group < least ? group : least;
 			if (s->op->kind == NST_OP_CONV && inf->k->conv_pack_size(&s->op->geo) >

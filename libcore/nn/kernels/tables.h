@@ -49,7 +49,7 @@ static inline int nst_wino_fits(const struct nst_conv *s)
 {
 	return s->k == 3 && s->stride == 1 && s->pad_top == 1 && s->pad_left == 1 &&
 	       s->ho == s->h && s->wo == s->w && s->cin >= 16 && s->cout >= 16 &&
-	       s->cin * s->cout <= 256 * 256 &&
+	       s->cin * s->cout <= 640 * 640 &&
 	       8 * ((s->h + 3) / 4) * ((s->w + 3) / 4) <= s->h * s->w;
 }
 
