@@ -23,7 +23,7 @@ enum {
 	GROUP_MOST = 32,         /* images in a group, a power of two */
 	PHASES = 6,              /* groups of 1, 2, 4 ... GROUP_MOST */
 	BAND_BYTES = 448 << 10,  /* lines between a convolution and the depthwise one behind it */
-	WEIGHT_USES = 256,       /* products with each weight that make it worth being loaded again */
+	WEIGHT_USES = 64,        /* products with each weight that make it worth being loaded again */
 };
 
 /* Steps up to `end`, done for `group` images together: a power of two, more than the phase before. */
@@ -67,9 +67,8 @@ struct nst_infer {
 	size_t arena, kernel_scratch, small_scratch, band;
 	float **memory;          /* of each worker */
 	struct failure *failure; /* of each worker */
-	/* Of the run under way: images; tasks of per_task images, which come first; images of the
-	 * tasks behind them. */
-	size_t n, first, per_task, per_last;
+	size_t least;            /* images worth a task of their own */
+	size_t n;                /* images of the run under way */
 	nst_load_fn load;
 	void *ctx;
 	float *logits;
@@ -476,6 +475,20 @@ static size_t phase_of(const struct nst_infer *inf, size_t step)
 	return p;
 }
 
+/* The least images worth a task of their own: an eighth of the group of the last convolution, for the
+ * sake of small maps, and so many that products make up for loading the weights. */
+static void least_plan(struct nst_infer *inf)
+{
+	size_t last = inf->nsteps - 1;
+
+	while (last > 0 && inf->step[last].op->kind != NST_OP_CONV)
+		last--;
+	inf->least = (inf->phase[phase_of(inf, last)].group + 7) / 8;
+	while (inf->least < GROUP_MOST &&
+	       inf->least * inf->net->macs < WEIGHT_USES * inf->net->nfloats)
+		inf->least *= 2;
+}
+
 /* Places of the tensors; those that folding did away with get no room.  What a later phase reads is
  * there, bit by bit, while the earlier phases run again and again. */
 static int arena_plan(struct nst_infer *inf, struct nst_err *err)
@@ -565,6 +578,7 @@ static int plan(struct nst_infer *inf, size_t *weights, struct nst_err *err)
 	bands_plan(inf);
 	*weights = weights_reserve(inf);
 	phases_plan(inf);
+	least_plan(inf);
 	if (arena_plan(inf, err))
 		return err->code;
 	scratch_plan(inf);
@@ -841,15 +855,29 @@ static int phase_run(const struct task *task, size_t p, size_t at, size_t n)
 	return 0;
 }
 
+/* Images of the task that begins with `left` images of a run to go: a power of two, and no more than
+ * half a thread's share, so that tasks get smaller towards the end and nobody waits long for a thread
+ * that is slow or began late. */
+static size_t task_images(const struct nst_infer *inf, size_t left)
+{
+	size_t images = inf->phase[inf->nphases - 1].group;
+	unsigned threads = nst_pool_threads(inf->pool);
+
+	while (threads > 1 && images > inf->least && 2 * threads * images > left)
+		images /= 2;
+	return images < left ? images : left;
+}
+
 static void task_run(void *ctx, size_t number, unsigned worker)
 {
 	struct nst_infer *inf = ctx;
-	size_t last = number < inf->first ? 0 : number - inf->first;
-	size_t from = (number - last) * inf->per_task + last * inf->per_last;
-	size_t per = number < inf->first ? inf->per_task : inf->per_last;
-	size_t n = inf->n - from < per ? inf->n - from : per, classes = inf->net->classes;
-	struct task task = { inf, from, worker, inf->memory[worker] };
+	size_t from = 0, n, classes = inf->net->classes;
+	struct task task = { inf, 0, worker, inf->memory[worker] };
 
+	for (size_t i = 0; i < number; i++)
+		from += task_images(inf, inf->n - from);
+	n = task_images(inf, inf->n - from);
+	task.from = from;
 	/* Rows below the lowest failure are still tried: the sentence is that of the first. */
 	if (from >= atomic_load(&inf->lowest) || phase_run(&task, inf->nphases - 1, 0, n))
 		return;
@@ -858,24 +886,13 @@ static void task_run(void *ctx, size_t number, unsigned worker)
 	       n * classes * sizeof(float));
 }
 
-/* Cut a run into tasks, and return their number.  The last ones, in all one of the first for each
- * thread, are smaller, so that nobody waits long for a thread that is slow or began late: as small as
- * an eighth of a group, for the sake of small maps, if products make up for loading the weights. */
-static size_t tasks_plan(struct nst_infer *inf, size_t n, unsigned threads)
+static size_t tasks_count(const struct nst_infer *inf)
 {
-	size_t fair = (n + 2 * threads - 1) / (2 * threads);
-	size_t group = inf->phase[inf->nphases - 1].group, rest;
+	size_t tasks = 0;
 
-	inf->n = n;
-	inf->per_task = fair < group ? fair : group;
-	for (inf->per_last = (group + 7) / 8; inf->per_last < inf->per_task; inf->per_last *= 2)
-		if (inf->per_last * inf->net->macs >= WEIGHT_USES * inf->net->nfloats)
-			break;
-	if (threads == 1 || inf->per_last > inf->per_task)
-		inf->per_last = inf->per_task;
-	inf->first = n / inf->per_task > threads ? n / inf->per_task - threads : 0;
-	rest = n - inf->first * inf->per_task;
-	return inf->first + (rest + inf->per_last - 1) / inf->per_last;
+	for (size_t from = 0; from < inf->n; from += task_images(inf, inf->n - from))
+		tasks++;
+	return tasks;
 }
 
 int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,
@@ -883,18 +900,17 @@ int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, 
 {
 	unsigned threads = nst_pool_threads(inf->pool);
 	const struct failure *first = NULL;
-	size_t tasks;
 
 	if (n == 0)
 		return 0;
-	tasks = tasks_plan(inf, n, threads);
+	inf->n = n;
 	inf->load = load;
 	inf->ctx = ctx;
 	inf->logits = logits;
 	atomic_store(&inf->lowest, SIZE_MAX);
 	for (unsigned w = 0; w < threads; w++)
 		inf->failure[w].row = SIZE_MAX;
-	nst_pool_run(inf->pool, tasks, task_run, inf);
+	nst_pool_run(inf->pool, tasks_count(inf), task_run, inf);
 	for (unsigned w = 0; w < threads; w++)
 		if (inf->failure[w].row != SIZE_MAX && (!first || inf->failure[w].row < first->row))
 			first = &inf->failure[w];
