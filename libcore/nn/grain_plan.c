@@ -392,7 +392,7 @@ static void plan_scratch(struct nst_grain_plan *p)
 		geo.n = chunk;
 		p->widest = max_size(p->widest, c);
 		if (o->kind == NST_OP_CONV)
-			p->kernel_scratch = max_size(p->kernel_scratch, p->k->conv_scratch(&geo));
+			p->kernel_scratch = max_size(p->kernel_scratch, p->k->conv_scratch(&geo, 1));
 		else if (o->kind == NST_OP_DW)
 			p->kernel_scratch = max_size(p->kernel_scratch, p->k->dw_scratch(&geo));
 		if (p->op[i].add_in)

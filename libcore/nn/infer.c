@@ -534,7 +534,7 @@ static int arena_plan(struct nst_infer *inf, struct nst_err *err)
 static size_t conv_scratch(const struct nst_infer *inf, const struct nst_conv *geo)
 {
 	return is_rounded(inf, geo) ? nst_bf16_scratch(inf->k, geo->cin) :
-				      inf->k->conv_scratch(geo);
+				      inf->k->conv_scratch(geo, 0);
 }
 
 static void scratch_plan(struct nst_infer *inf)

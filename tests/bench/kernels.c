@@ -288,7 +288,7 @@ static void bench_convs(int depthwise, const struct shape *shapes, size_t count)
 		j.dy = block(ny);
 		j.w = block(weights);
 		j.dw = block(weights);
-		j.scratch = block(depthwise ? k->dw_scratch(&j.s) : k->conv_scratch(&j.s));
+		j.scratch = block(depthwise ? k->dw_scratch(&j.s) : k->conv_scratch(&j.s, 1));
 		j.packed = block(depthwise ? 0 : k->conv_pack_size(&j.s));
 		j.packed_grad = block(depthwise ? 0 : k->conv_pack_grad_size(&j.s));
 		snprintf(name, sizeof(name), "%zu x %zux%zu %zu>%zu k%zu s%zu", f->n, f->size,

@@ -63,7 +63,7 @@ static void add_conv(const struct nst_kernels *k, const struct nst_conv *s, int 
 	float *bias = block(s->cout, 3);
 	float *w = block(s->k * s->k * s->cin * (depthwise ? 1 : s->cout), 4);
 	float *packed = block(k->conv_pack_size(s), 5);
-	float *scratch = block(depthwise ? k->dw_scratch(s) : k->conv_scratch(s), 6);
+	float *scratch = block(depthwise ? k->dw_scratch(s) : k->conv_scratch(s, 0), 6);
 
 	if (depthwise) {
 		k->dw_forward(s, x, w, bias, act, y, scratch);

@@ -562,7 +562,7 @@ static void forward(const struct nst_kernels *t, int depthwise, const struct nst
 		float *packed = blank(t->conv_pack_size(s));
 
 		t->conv_pack(s, w, packed);
-		t->conv_forward(s, x, packed, bias, act, y, blank(t->conv_scratch(s)));
+		t->conv_forward(s, x, packed, bias, act, y, blank(t->conv_scratch(s, 0)));
 	}
 }
 
@@ -575,7 +575,7 @@ static void data_grad(const struct nst_kernels *t, int depthwise, const struct n
 		float *packed = blank(t->conv_pack_grad_size(s));
 
 		t->conv_pack_grad(s, w, packed);
-		t->conv_data_grad(s, dy, packed, dx, blank(t->conv_scratch(s)));
+		t->conv_data_grad(s, dy, packed, dx, blank(t->conv_scratch(s, 1)));
 	}
 }
 
@@ -585,7 +585,7 @@ static void weight_grad(const struct nst_kernels *t, int depthwise, const struct
 	if (depthwise)
 		t->dw_weight_grad(s, x, dy, accumulate, dw, blank(t->dw_scratch(s)));
 	else
-		t->conv_weight_grad(s, x, dy, accumulate, dw, blank(t->conv_scratch(s)));
+		t->conv_weight_grad(s, x, dy, accumulate, dw, blank(t->conv_scratch(s, 1)));
 }
 
 /* Minimal filtering goes through sums that are larger than the result. */

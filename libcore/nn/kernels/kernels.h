@@ -113,8 +113,8 @@ struct nst_kernels {
 		     float *c, size_t ldc);
 
 	/* ---- dense convolution ---------------------------------------------------------- */
-	/* Floats of scratch that any conv_* function needs for this shape. */
-	size_t (*conv_scratch)(const struct nst_conv *s);
+	/* Floats of scratch that conv_forward needs for this shape, or for training any of the three. */
+	size_t (*conv_scratch)(const struct nst_conv *s, int training);
 	size_t (*conv_pack_size)(const struct nst_conv *s);      /* for forward */
 	size_t (*conv_pack_grad_size)(const struct nst_conv *s); /* for data_grad */
 	void (*conv_pack)(const struct nst_conv *s, const float *w, float *packed);

@@ -252,6 +252,13 @@ static size_t no_scratch(const struct nst_conv *s)
 	return 0;
 }
 
+static size_t no_conv_scratch(const struct nst_conv *s, int training)
+{
+	(void)s;
+	(void)training;
+	return 0;
+}
+
 static size_t conv_pack_size(const struct nst_conv *s)
 {
 	return s->k * s->k * s->cin * s->cout;
@@ -665,7 +672,7 @@ const struct nst_kernels nst_kernels_plain = {
 	.pack_size = pack_size,
 	.pack = pack,
 	.gemm = gemm,
-	.conv_scratch = no_scratch,
+	.conv_scratch = no_conv_scratch,
 	.conv_pack_size = conv_pack_size,
 	.conv_pack_grad_size = conv_pack_size,
 	.conv_pack = conv_pack,
