@@ -43,8 +43,8 @@ extern const struct nst_kernels nst_kernels_neon;
 #define NST_WINO_OUTSIDE    ((size_t)-1)
 
 /* Is a convolution done so?  It depends on the shape of an image alone, so that all tables agree:
- * there must be channels enough to pay for the spreading, no more weights (36 for 9) than the
- * caches hold, and at least 8 of the 16 pixels of a tile on average. */
+ * there must be channels enough to pay for the spreading, no more weights (36 for 9, at most 56 MiB)
+ * than some images together pay for, and at least 8 of the 16 pixels of a tile on average. */
 static inline int nst_wino_fits(const struct nst_conv *s)
 {
 	return s->k == 3 && s->stride == 1 && s->pad_top == 1 && s->pad_left == 1 &&
