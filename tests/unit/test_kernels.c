@@ -751,6 +751,7 @@ static void test_conv_real(void **state)
 	};
 
 	(void)state;
+	assert_true(nst_wino_fits(&dense[COUNT(dense) - 1]));
 	for (size_t i = 0; i < COUNT(dense); i++)
 		check_conv(0, &dense[i], NST_ACT_NONE, 0);
 	for (size_t i = 0; i < COUNT(depthwise); i++)
