@@ -740,6 +740,10 @@ static void test_conv_real(void **state)
 		{2, 7, 5, 60, 7, 5, 258, 3, 1, 0, 2, NULL},   {2, 9, 9, 70, 5, 5, 24, 5, 2, 2, 2, NULL},
 		{7, 9, 9, 220, 5, 5, 30, 1, 2, 0, 0, NULL},   {2, 1, 9, 40, 3, 5, 30, 1, 2, 2, 0, NULL},
 		{2, 5, 6, 20, 3, 3, 390, 1, 2, 0, 0, NULL},
+		/* Weight gradients in parts by pixels, rows and columns, those of two gathered; and of
+		 * few pixels. */
+		{2, 14, 14, 250, 14, 14, 256, 1, 1, 0, 0, NULL}, {3, 7, 7, 70, 7, 7, 128, 1, 1, 0, 0, NULL},
+		{1, 13, 13, 66, 13, 13, 300, 1, 1, 0, 0, NULL}, {1, 7, 9, 244, 7, 9, 256, 1, 1, 0, 0, NULL},
 		/* Minimal filtering with more weights than a cache holds. */
 		{2, 7, 7, 300, 7, 7, 264, 3, 1, 1, 1, NULL},
 	};
