@@ -3,8 +3,8 @@
  * Every output pixel of a pass is a sum over a window of input pixels.  Windows and weights depend
  * on the column (row) only, so they are computed once per picture, in double, and rounded to
  * integers: the sums are then exact and the same on every machine.  The horizontal pass runs first
- * and only over rows that the vertical pass will look at.  Both passes are the same loop over
- * neighbouring bytes, which the compiler makes vectors of.  The order of the operations in
+ * and only over rows that the vertical pass will look at.  Both passes are the same loop over a
+ * block of neighbours, which the compiler makes vectors of.  The order of the operations in
  * windows_make is what makes the weights equal to Pillow's to the last bit; do not rearrange it. */
 #include "libcore/pixel/resize.h"
 
@@ -19,8 +19,9 @@
  * 2x), fits into 32 bits with this many fractional bits. */
 #define WEIGHT_BITS 22
 #define MAX_SIDE    (1u << 20)
-#define BLOCK       64 /* bytes whose sums are made at a time: they fit into registers */
+#define BLOCK       64 /* bytes whose sums are made at a time */
 #define ROWS        21 /* that are resized across at a time: as many pixels as fit into a block */
+#define CHUNK       32 /* outputs of a pass for which its input is spread, so that it stays in the cache */
 
 #define PI 3.14159265358979323846
 
@@ -166,27 +167,32 @@ static inline uint8_t clip(int32_t sum)
 	return (uint8_t)sum;
 }
 
-/* to[i], n of them and at most BLOCK, is the sum over k of from[k * step + i] * weight[k], rounded
- * and cut off. */
-static inline void weighted_sums(const uint8_t *from, size_t step, const int32_t *weight,
-				 size_t terms, size_t n, uint8_t *to)
+/* to[i], of BLOCK, is the sum over k of from[k * BLOCK + i] * weight[k], rounded and cut off. */
+static inline void weighted_sums(const int32_t *from, const int32_t *weight, size_t terms,
+				 uint8_t *to)
 {
 	int32_t sum[BLOCK];
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < BLOCK; i++)
 		sum[i] = 1 << (WEIGHT_BITS - 1);
-	for (size_t k = 0; k < terms; k++, from += step)
-		for (size_t i = 0; i < n; i++)
+	for (size_t k = 0; k < terms; k++, from += BLOCK)
+		for (size_t i = 0; i < BLOCK; i++)
 			sum[i] += from[i] * weight[k];
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < BLOCK; i++)
 		to[i] = clip(sum[i]);
 }
 
+/* A byte is read by several sums: it is made an integer once. */
+static inline void spread(const uint8_t *from, size_t n, int32_t *to)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = from[i];
+}
+
 /* Copy a pixel of each of `rows` rows from where they lie one below the other to a block where they
- * lie side by side, or back.  bytes is 4 where possible, which is one step instead of two: the
- * fourth belongs to the next pixel, which is written later, or to nobody. */
-static inline void turn(const uint8_t *from, size_t from_step, uint8_t *to, size_t to_step,
-			size_t rows, size_t bytes)
+ * lie side by side, or back. */
+static inline void turn_pixel(const uint8_t *from, size_t from_step, uint8_t *to, size_t to_step,
+			      size_t rows, size_t bytes)
 {
 	for (; rows >= 7; rows -= 7)
 		for (size_t r = 0; r < 7; r++, from += from_step, to += to_step)
@@ -195,54 +201,85 @@ static inline void turn(const uint8_t *from, size_t from_step, uint8_t *to, size
 		memcpy(to, from, bytes);
 }
 
+/* The same for n pixels of every row, whose next ones are `from_next` and `to_next` bytes on.  Four
+ * bytes are one step instead of two: the fourth belongs to the next pixel, which is written later,
+ * or to nobody; but that of the last may not be there. */
+static inline void turn(const uint8_t *from, size_t from_step, size_t from_next, uint8_t *to,
+			size_t to_step, size_t to_next, size_t rows, size_t n)
+{
+	for (; n > 1; n--, from += from_next, to += to_next)
+		turn_pixel(from, from_step, to, to_step, rows, 4);
+	turn_pixel(from, from_step, to, to_step, rows, 3);
+}
+
+static inline size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Rows [0,h) of src (h,w,3) to dst (h,n,3).  A few rows at a time are turned, so that the same
- * pixel of all of them lies together: turned has room for (w,BLOCK). */
+ * pixel of all of them lies together.  wide has room for the inputs of a chunk. */
 NST_CLONES
 static void pass_across(const struct windows *ws, const uint8_t *src, size_t h, size_t w,
-			uint8_t *dst, size_t n, uint8_t *turned)
+			uint8_t *dst, size_t n, int32_t *wide)
 {
-	const size_t begin = ws->first[0], last = ws->first[n - 1] + ws->count[n - 1] - 1;
+	uint8_t turned[CHUNK * BLOCK] = {0};
 
-	memset(turned, 0, w * BLOCK);
 	for (size_t y = 0; y < h; y += ROWS, src += 3 * w * ROWS, dst += 3 * n * ROWS) {
-		const size_t rows = h - y < ROWS ? h - y : ROWS;
-		uint8_t out[BLOCK];
-		size_t i = 0;
+		const size_t rows = min_size(ROWS, h - y);
 
-		for (size_t x = begin; x < last; x++)
-			turn(src + 3 * x, 3 * w, turned + BLOCK * x, 3, rows, 4);
-		turn(src + 3 * last, 3 * w, turned + BLOCK * last, 3, rows, 3);
-		for (; i + 1 < n; i++) {
-			weighted_sums(turned + BLOCK * ws->first[i], BLOCK,
-				      ws->weight + i * ws->stride, ws->count[i], BLOCK, out);
-			turn(out, 3, dst + 3 * i, 3 * n, rows, 4);
+		for (size_t i = 0; i < n; i += CHUNK) {
+			const size_t many = min_size(CHUNK, n - i), last = i + many - 1;
+			const size_t begin = ws->first[i], end = ws->first[last] + ws->count[last];
+
+			for (size_t x = begin, part; x < end; x += part) {
+				part = min_size(CHUNK, end - x);
+				turn(src + 3 * x, 3 * w, 3, turned, 3, BLOCK, rows, part);
+				spread(turned, BLOCK * part, wide + BLOCK * (x - begin));
+			}
+			for (size_t j = i; j <= last; j++)
+				weighted_sums(wide + BLOCK * (ws->first[j] - begin),
+					      ws->weight + j * ws->stride, ws->count[j],
+					      turned + BLOCK * (j - i));
+			turn(turned, 3, BLOCK, dst + 3 * i, 3 * n, 3, rows, many);
 		}
-		weighted_sums(turned + BLOCK * ws->first[i], BLOCK, ws->weight + i * ws->stride,
-			      ws->count[i], BLOCK, out);
-		turn(out, 3, dst + 3 * i, 3 * n, rows, 3);
 	}
 }
 
-/* src, whose first row is row `top` of the picture, to dst (n,w,3). */
+/* src, whose first row is row `top` of the picture, to dst (n,w,3).  wide has room for the inputs of
+ * a chunk. */
 NST_CLONES
 static void pass_down(const struct windows *ws, const uint8_t *src, size_t top, size_t w,
-		      uint8_t *dst, size_t n)
+		      uint8_t *dst, size_t n, int32_t *wide)
 {
-	const size_t line = 3 * w;
+	const size_t line = 3 * w, bytes = min_size(BLOCK, line);
+	uint8_t out[BLOCK];
 
-	for (size_t i = 0; i < n; i++, dst += line) {
-		const uint8_t *from = src + (ws->first[i] - top) * line;
-		const int32_t *weight = ws->weight + i * ws->stride;
-
-		if (line < BLOCK) {
-			weighted_sums(from, line, weight, ws->count[i], line, dst);
-			continue;
-		}
+	for (size_t x = 0; x < line; x += BLOCK) {
 		/* The last block ends with the line, and does part of the one before again. */
-		for (size_t x = 0; x < line; x += BLOCK) {
-			size_t at = x + BLOCK < line ? x : line - BLOCK;
+		const size_t at = min_size(x, line - bytes);
 
-			weighted_sums(from + at, line, weight, ws->count[i], BLOCK, dst + at);
+		for (size_t i = 0; i < n; i += CHUNK) {
+			const size_t end = min_size(i + CHUNK, n), begin = ws->first[i];
+			const uint8_t *from = src + (begin - top) * line + at;
+
+			for (size_t y = begin; y < ws->first[end - 1] + ws->count[end - 1]; y++) {
+				if (bytes == BLOCK)
+					spread(from, BLOCK, wide + BLOCK * (y - begin));
+				else
+					spread(from, bytes, wide + BLOCK * (y - begin));
+				from += line;
+			}
+			for (size_t j = i; j < end; j++) {
+				weighted_sums(wide + BLOCK * (ws->first[j] - begin),
+					      ws->weight + j * ws->stride, ws->count[j], out);
+				memcpy(dst + j * line + at, out, bytes);
+			}
 		}
 	}
 }
@@ -261,6 +298,12 @@ static void carve_windows(struct windows *ws, uint8_t *base, size_t *used, size_
 	ws->weight = carve(base, used, n * ws->stride * sizeof *ws->weight);
 	ws->first = carve(base, used, n * sizeof *ws->first);
 	ws->count = carve(base, used, n * sizeof *ws->count);
+}
+
+/* The inputs that the outputs of a chunk look at are no more than this. */
+static size_t inputs_of_chunk(const struct windows *ws, size_t in, double scale)
+{
+	return min_size(in, (size_t)(CHUNK * scale) + ws->stride + 2);
 }
 
 static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size_t out_w,
@@ -289,8 +332,9 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	int rc = check(h, w, b, out_h, out_w, err);
 	struct windows across = {0}, down = {0};
 	double scale_x, scale_y, *row;
-	size_t used, top = 0, rows = h, wide_x, wide_y;
-	uint8_t *half = NULL, *turned = NULL;
+	size_t used, top = 0, rows = h, stride, span;
+	uint8_t *half = NULL;
+	int32_t *wide = NULL;
 	int need_across, need_down;
 
 	if (rc < 0)
@@ -304,19 +348,20 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 		memcpy(dst, src, 3 * h * w);
 		return 0;
 	}
-	across.stride = wide_x = window_width(filter, scale_x);
-	down.stride = wide_y = window_width(filter, scale_y);
+	across.stride = window_width(filter, scale_x);
+	down.stride = window_width(filter, scale_y);
+	stride = max_size(across.stride, down.stride);
+	span = max_size(inputs_of_chunk(&across, w, scale_x), inputs_of_chunk(&down, h, scale_y));
 
 	/* Twice through the same list: to add up, then to hand out. */
 	for (int hand_out = 0; hand_out < 2; hand_out++) {
 		uint8_t *mem = hand_out ? r->mem : NULL;
 
 		used = 0;
-		row = carve(mem, &used, (wide_x > wide_y ? wide_x : wide_y) * sizeof *row);
+		row = carve(mem, &used, stride * sizeof *row);
 		carve_windows(&across, mem, &used, out_w);
 		carve_windows(&down, mem, &used, out_h);
-		if (need_across)
-			turned = carve(mem, &used, BLOCK * w);
+		wide = carve(mem, &used, BLOCK * span * sizeof *wide);
 		if (need_across && need_down)
 			half = carve(mem, &used, 3 * h * out_w);
 		if (!hand_out && used > r->cap) {
@@ -338,10 +383,11 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	if (need_across) {
 		windows_make(&across, filter, w, b->x0, scale_x, out_w, row);
 		pass_across(&across, src + 3 * w * top, rows, w, need_down ? half : dst, out_w,
-			    turned);
+			    wide);
 	}
 	if (need_down)
-		pass_down(&down, need_across ? half : src + 3 * w * top, top, out_w, dst, out_h);
+		pass_down(&down, need_across ? half : src + 3 * w * top, top, out_w, dst, out_h,
+			  wide);
 	return 0;
 }
 
