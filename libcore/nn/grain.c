@@ -13,8 +13,10 @@
  * is but a norm and a pointwise or depthwise convolution, it goes by bands of lines of the image.
  * Outputs of norms and of squeeze-and-excitation that nobody outside their segment reads are not
  * kept for the backward pass: it forms a chunk of them again, from what the convolution before
- * wrote, which is to be read then anyway.  Sizes of chunks and bands follow from shapes alone, so
- * that the order of all sums, and with it every bit of the result, is fixed. */
+ * wrote, which is to be read then anyway.  Squeeze-and-excitation of large maps has no output at
+ * all: the weights of the convolution behind it are scaled instead, for each image.  Sizes of chunks
+ * and bands follow from shapes alone, so that the order of all sums, and with it every bit of the
+ * result, is fixed. */
 #include "libcore/nn/grain_state.h"
 
 #include <math.h>
@@ -342,6 +344,50 @@ static void multiply(size_t n, const float *x, float *y)
 		y[i] *= x[i];
 }
 
+/* A convolution whose weights squeeze-and-excitation scales, of one image of the chunk. */
+struct scaled {
+	struct nst_conv geo;
+	size_t rows, columns; /* of its weights */
+	const float *w, *factor, *x;
+	float *weight, *packed, *product;
+};
+
+static struct scaled scaled_of(const struct pass *p, size_t i, size_t image)
+{
+	const struct nst_op *o = &p->net->op[i];
+	size_t se = p->plan->op[i].scaled_by, c = o->geo.cin, weights = c * o->geo.cout;
+	const struct nst_op *by = &p->net->op[se];
+	struct scaled s = {
+		.geo = conv_of(p, o), .rows = c, .columns = o->geo.cout,
+		.w = param_of(p, o, 0),
+		.factor = se_of(p, se).factor + image * c,
+		.x = act_at(p, by->in) + image * floats_of(&p->net->tensor[by->in]),
+	};
+
+	s.geo.n = 1;
+	s.weight = p->g->tensor_scratch +
+		   se_scratch_floats(p->plan->segment[p->plan->op[i].segment].chunk, c, by->squeeze);
+	s.product = s.weight + NST_ROUND16(weights);
+	s.packed = s.product + NST_ROUND16(weights);
+	for (size_t r = 0; r < s.rows; r++)
+		for (size_t j = 0; j < s.columns; j++)
+			s.weight[r * s.columns + j] = s.w[r * s.columns + j] * s.factor[r];
+	return s;
+}
+
+static void scaled_forward(const struct pass *p, size_t i, float *y)
+{
+	size_t floats = floats_of(&p->net->tensor[p->net->op[i].out]);
+
+	for (size_t image = 0; image < p->m; image++) {
+		struct scaled s = scaled_of(p, i, image);
+
+		p->k->conv_pack(&s.geo, s.weight, s.packed);
+		p->k->conv_forward(&s.geo, s.x, s.packed, NULL, NST_ACT_NONE, y + image * floats,
+				   p->g->kernel_scratch);
+	}
+}
+
 /* The convolution of operation i, of a chunk or the part of it that geo describes. */
 static void conv_part_forward(const struct pass *p, size_t i, const struct nst_conv *geo,
 			      const float *x, float *y)
@@ -369,14 +415,18 @@ static void op_forward(const struct pass *p, size_t i)
 	switch (o->kind) {
 	case NST_OP_CONV:
 	case NST_OP_DW:
-		conv_part_forward(p, i, &geo, x, y);
+		if (p->plan->op[i].scaled_by != NST_NONE)
+			scaled_forward(p, i, y);
+		else
+			conv_part_forward(p, i, &geo, x, y);
 		break;
 	case NST_OP_BN:
 		norm_apply(p, i, all_lines(p, o->in), y);
 		break;
 	case NST_OP_SE:
 		se_factors(p, i, x);
-		se_apply(p, i, x, y);
+		if (!p->plan->op[i].scales)
+			se_apply(p, i, x, y);
 		break;
 	case NST_OP_SHORTCUT:
 		nst_shortcut_forward(&geo, x, y);
@@ -579,12 +629,47 @@ static void conv_data(const struct pass *p, size_t i, const struct nst_conv *geo
 		p->k->add(geo->n * geo->h * geo->w * geo->cin, to, dx);
 }
 
+/* With weights v = f*w, row by row: the gradient of w is f times that of v, that of f the product of
+ * the rows of w with those of it. */
+static void scaled_backward(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	size_t in = floats_of(&p->net->tensor[o->in]), out = floats_of(&p->net->tensor[o->out]);
+	float *dw = param_grad(p, o, 0);
+
+	for (size_t image = 0; image < p->m; image++) {
+		struct scaled s = scaled_of(p, i, image);
+		const float *dy = grad_at(p, o->out) + image * out;
+		float *dfactor = p->g->tensor_scratch + image * s.rows;
+		int more = p->from + image > 0;
+
+		p->k->conv_weight_grad(&s.geo, s.x, dy, 0, s.product, p->g->kernel_scratch);
+		for (size_t r = 0; r < s.rows; r++) {
+			const float *w = s.w + r * s.columns, *dv = s.product + r * s.columns;
+			float *to = dw + r * s.columns, sum = 0;
+
+			for (size_t j = 0; j < s.columns; j++) {
+				sum += w[j] * dv[j];
+				to[j] = (more ? to[j] : 0) + dv[j] * s.factor[r];
+			}
+			dfactor[r] = sum;
+		}
+		p->k->conv_pack_grad(&s.geo, s.weight, s.packed);
+		p->k->conv_data_grad(&s.geo, dy, s.packed, grad_at(p, o->in) + image * in,
+				     p->g->kernel_scratch);
+	}
+}
+
 static void conv_backward(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
 	struct nst_conv geo = conv_of(p, o);
 	const float *dy = grad_at(p, o->out);
 
+	if (p->plan->op[i].scaled_by != NST_NONE) {
+		scaled_backward(p, i);
+		return;
+	}
 	conv_weights(p, i, &geo, p->from == 0, act_at(p, o->in), dy);
 	if (o->in != 0)
 		conv_data(p, i, &geo, dy, grad_at(p, o->in));
@@ -599,9 +684,11 @@ static void se_backward(const struct pass *p, size_t i)
 	float *dfactor = p->g->tensor_scratch, *dpooled = dfactor + NST_ROUND16(p->m * c);
 	float *dmiddle = dpooled + NST_ROUND16(p->m * c);
 	float *dx = grad_at(p, o->in); /* which is that of `out` still */
-	int more = p->from > 0;
+	int more = p->from > 0, scales = p->plan->op[i].scales;
 
-	p->k->scale_channels_sums(p->m, pixels, c, act_at(p, o->in), dx, dfactor);
+	/* Where weights were scaled, those of the factors are there, and dx is behind them already. */
+	if (!scales)
+		p->k->scale_channels_sums(p->m, pixels, c, act_at(p, o->in), dx, dfactor);
 	for (size_t j = 0; j < p->m * c; j++)
 		dfactor[j] *= s.factor[j] * (1 - s.factor[j]);
 	nst_blas_gemm(1, 0, sq, c, p->m, s.middle, dfactor, more, param_grad(p, o, 2));
@@ -611,7 +698,9 @@ static void se_backward(const struct pass *p, size_t i)
 	nst_blas_gemm(1, 0, c, sq, p->m, s.pooled, dmiddle, more, param_grad(p, o, 0));
 	column_sums(p->m, sq, dmiddle, more, param_grad(p, o, 1));
 	nst_blas_gemm(0, 1, p->m, c, sq, dmiddle, param_of(p, o, 0), 0, dpooled);
-	p->k->scale_channels_data(p->m, pixels, c, s.factor, dpooled, dx, dx);
+	for (size_t j = 0; scales && j < p->m * c; j++)
+		dfactor[j] = 1;
+	p->k->scale_channels_data(p->m, pixels, c, scales ? dfactor : s.factor, dpooled, dx, dx);
 }
 
 static void add_backward(const struct pass *p, size_t i)
@@ -663,6 +752,8 @@ static void op_redo(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
 
+	if (p->plan->op[i].scales)
+		return;
 	if (o->kind == NST_OP_SE)
 		se_apply(p, i, act_at(p, o->in), act_at(p, o->out));
 	else

@@ -12,6 +12,9 @@ enum {
 	BAND_BYTES = 1536 << 10,
 	/* What a segment makes of a whole grain is written past the caches when it is larger. */
 	FAR_BYTES = 16 << 20,
+	/* Pixels of an image for each column of weights that make scaling these, for every image, cost
+	 * little beside what it saves. */
+	SCALED_PIXELS = 8,
 };
 
 static size_t max_size(size_t a, size_t b)
@@ -143,6 +146,25 @@ static int is_redone(const struct nst_grain_plan *p, size_t i)
 	int cheap = (o->kind == NST_OP_BN && o->residual == NST_NONE) || o->kind == NST_OP_SE;
 
 	return has_slope(o) || (cheap && output_needed(p->net, i) && output_stays(p, i));
+}
+
+/* Scaling the input of a pointwise convolution is scaling the rows of its weights.  Where it is
+ * squeeze-and-excitation that does, of maps much larger than the output is wide, its output is never
+ * formed: the weights are scaled anew for every image. */
+static void plan_scaling(struct nst_grain_plan *p, size_t i)
+{
+	const struct nst_net *net = p->net;
+	const struct nst_op *se = &net->op[i], *conv = se + 1;
+
+	if (i + 1 == net->nops || se->kind != NST_OP_SE || conv->kind != NST_OP_CONV ||
+	    conv->in != se->out || !nst_conv_pointwise(&conv->geo) ||
+	    conv->geo.h * conv->geo.w < SCALED_PIXELS * conv->geo.cout)
+		return;
+	for (size_t j = 0; j < net->nops; j++)
+		if (net->op[j].residual == se->out || (net->op[j].in == se->out && j != i + 1))
+			return;
+	p->op[i].scales = 1;
+	p->op[i + 1].scaled_by = i;
 }
 
 /* The largest power of two of images whose tensors, and the gradients of these, fit CHUNK_BYTES;
@@ -377,6 +399,17 @@ static int plan_arena(struct nst_grain_plan *p, struct nst_err *err)
 	return r;
 }
 
+/* Scaled weights of the convolution behind operation i, these packed, and their gradient. */
+static size_t scaled_floats(const struct nst_grain_plan *p, size_t i)
+{
+	const struct nst_conv *geo = &p->net->op[i + 1].geo;
+
+	return p->op[i].scales ? 2 * NST_ROUND16(geo->cin * geo->cout) +
+					 max_size(p->k->conv_pack_size(geo),
+						  p->k->conv_pack_grad_size(geo)) :
+				 0;
+}
+
 static void plan_scratch(struct nst_grain_plan *p)
 {
 	const struct nst_net *net = p->net;
@@ -400,8 +433,8 @@ static void plan_scratch(struct nst_grain_plan *p)
 				max_size(p->tensor_scratch, chunk * floats_of(&net->tensor[o->in]));
 		if (o->kind == NST_OP_SE)
 			p->tensor_scratch = max_size(p->tensor_scratch,
-						     2 * NST_ROUND16(chunk * c) +
-							     NST_ROUND16(chunk * o->squeeze));
+						     se_scratch_floats(chunk, c, o->squeeze) +
+							     scaled_floats(p, i));
 		p->op[i].state = p->state;
 		p->state += state_floats(net, o, p->rows);
 	}
@@ -436,7 +469,10 @@ int nst_grain_plan_new(const struct nst_net *net, const struct nst_kernels *k, s
 		p->op[i].frozen = net->op[i].block < frozen_blocks;
 		p->op[i].path = paths && net->op[i].path && net->op[i].block > 0;
 		p->op[i].redo = is_redone(p, i);
+		p->op[i].scaled_by = NST_NONE;
 	}
+	for (size_t i = 0; i < net->nops; i++)
+		plan_scaling(p, i);
 	for (size_t s = 0; s < p->nsegments; s++) {
 		p->segment[s].chunk = chunk_images(p, &p->segment[s]);
 		plan_band(p, &p->segment[s]);

@@ -24,6 +24,8 @@ struct op_plan {
 	size_t segment;
 	size_t norm;      /* operation that normalises the output, or NST_NONE */
 	size_t state;     /* offset of its small persistent arrays */
+	size_t scaled_by; /* squeeze-and-excitation that scales the weights of this convolution */
+	int scales;       /* it is one that does so, and leaves its input as it is */
 	int frozen;       /* BN with running statistics */
 	int path;         /* stochastic depth is in use here */
 	int redo;         /* the backward pass forms the output again */
@@ -112,6 +114,13 @@ static inline struct se_state se_state(float *at, size_t c, size_t squeeze, size
 			      middle + NST_ROUND16(rows * squeeze) + from * c };
 
 	return s;
+}
+
+/* What the backward pass of squeeze-and-excitation works in: gradients of the factors (m,c), of the
+ * pooled input (m,c) and of the middle (m,squeeze). */
+static inline size_t se_scratch_floats(size_t m, size_t c, size_t squeeze)
+{
+	return 2 * NST_ROUND16(m * c) + NST_ROUND16(m * squeeze);
 }
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "libcore/nn/blas.h"
 #include "libcore/nn/grain.h"
+#include "libcore/nn/grain_state.h"
 
 enum { ROWS = 6, CLASSES = 5, PER_TENSOR = 6 };
 
@@ -339,6 +340,37 @@ static void test_chunks(void **state)
 	}
 }
 
+/* Squeeze-and-excitations of a net, by whether they scale the weights behind them. */
+static void count_scaling(struct nst_net *net, size_t count[2])
+{
+	const struct nst_kernels *list[4];
+	struct nst_grain_plan *plan;
+	struct nst_err err;
+
+	nst_kernels_all(list);
+	assert_int_equal(nst_grain_plan_new(net, list[0], ROWS, 0, 0, &plan, &err), 0);
+	for (size_t i = 0; i < net->nops; i++)
+		if (net->op[i].kind == NST_OP_SE)
+			count[plan->op[i].scales]++;
+	nst_grain_plan_free(plan);
+	nst_net_free(net);
+}
+
+/* The gradients above are of nets where squeeze-and-excitation scales its input, and of some where it
+ * scales the weights behind it. */
+static void test_both_ways_of_scaling(void **state)
+{
+	size_t count[2] = { 0, 0 };
+
+	(void)state;
+	for (size_t i = 0; i < NTINY; i++)
+		count_scaling(tiny_net(i, CLASSES), count);
+	assert_true(count[0] > 0);
+	for (size_t i = 0; i < sizeof(large) / sizeof(*large); i++)
+		count_scaling(net_from("large", large[i], 0, CLASSES), count);
+	assert_true(count[1] > 1);
+}
+
 /* What a grain reports: mean and biased variance of the first convolution, times share. */
 static void test_reported_statistics(void **state)
 {
@@ -416,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_one_row),
 		cmocka_unit_test(test_paddings),
 		cmocka_unit_test(test_chunks),
+		cmocka_unit_test(test_both_ways_of_scaling),
 		cmocka_unit_test(test_reported_statistics),
 	};
 
