@@ -258,7 +258,7 @@ static void pass_down(const struct windows *ws, const uint8_t *src, size_t top, 
 		      uint8_t *dst, size_t n, int32_t *wide)
 {
 	const size_t line = 3 * w, bytes = min_size(BLOCK, line);
-	uint8_t out[BLOCK];
+	uint8_t narrow[BLOCK] = {0}, out[BLOCK];
 
 	for (size_t x = 0; x < line; x += BLOCK) {
 		/* The last block ends with the line, and does part of the one before again. */
@@ -269,10 +269,10 @@ static void pass_down(const struct windows *ws, const uint8_t *src, size_t top, 
 			const uint8_t *from = src + (begin - top) * line + at;
 
 			for (size_t y = begin; y < ws->first[end - 1] + ws->count[end - 1]; y++) {
-				if (bytes == BLOCK)
-					spread(from, BLOCK, wide + BLOCK * (y - begin));
-				else
-					spread(from, bytes, wide + BLOCK * (y - begin));
+				if (bytes < BLOCK)
+					memcpy(narrow, from, bytes);
+				spread(bytes < BLOCK ? narrow : from, BLOCK,
+				       wide + BLOCK * (y - begin));
 				from += line;
 			}
 			for (size_t j = i; j < end; j++) {
