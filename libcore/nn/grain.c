@@ -311,10 +311,13 @@ static void se_factors(const struct pass *p, size_t i, const float *x)
 		   NST_ACT_SIGMOID, 0, s.factor, c);
 }
 
+/* The output of squeeze-and-excitation, which one that scales weights has not got. */
 static void se_apply(const struct pass *p, size_t i, const float *x, float *y)
 {
 	const struct nst_tensor *t = &p->net->tensor[p->net->op[i].in];
 
+	if (p->plan->op[i].scales)
+		return;
 	p->k->scale_channels(p->m, t->h * t->w, t->c, x, se_of(p, i).factor, y);
 }
 
@@ -344,14 +347,17 @@ static void multiply(size_t n, const float *x, float *y)
 		y[i] *= x[i];
 }
 
-/* A convolution whose weights squeeze-and-excitation scales, of one image of the chunk. */
+/* A convolution whose weights squeeze-and-excitation scales, of one image of the chunk.  What it
+ * works in lies behind what that does. */
 struct scaled {
 	struct nst_conv geo;
-	size_t rows, columns; /* of its weights */
-	const float *w, *factor, *x;
-	float *weight, *packed, *product;
+	size_t rows, columns;        /* of its weights */
+	const float *w, *factor, *x; /* (rows,columns), (rows), (pixels,rows) */
+	float *weight;               /* (rows,columns): the scaled ones */
+	float *packed, *product;     /* room for these packed, and for their gradient */
 };
 
+/* Scales the weights. */
 static struct scaled scaled_of(const struct pass *p, size_t i, size_t image)
 {
 	const struct nst_op *o = &p->net->op[i];
@@ -425,8 +431,7 @@ static void op_forward(const struct pass *p, size_t i)
 		break;
 	case NST_OP_SE:
 		se_factors(p, i, x);
-		if (!p->plan->op[i].scales)
-			se_apply(p, i, x, y);
+		se_apply(p, i, x, y);
 		break;
 	case NST_OP_SHORTCUT:
 		nst_shortcut_forward(&geo, x, y);
@@ -752,8 +757,6 @@ static void op_redo(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
 
-	if (p->plan->op[i].scales)
-		return;
 	if (o->kind == NST_OP_SE)
 		se_apply(p, i, act_at(p, o->in), act_at(p, o->out));
 	else
