@@ -68,7 +68,8 @@ struct nst_trainer {
 	size_t stats_rows; /* whose statistics make the running ones */
 	float shrink;      /* factor of the gradient, by the limit of its norm */
 	atomic_int failed;
-	float *total; /* summed gradients */
+	float *total;      /* summed gradients ... */
+	const float *rest; /* ... but for these, or NULL: the two halves of the tree */
 };
 
 size_t nst_train_grain(size_t rows)
@@ -549,7 +550,7 @@ static void buffer_release(struct nst_trainer *t, const float *buffer)
 }
 
 /* Take the sum of subtree `number` up the tree as far as siblings are there: of two siblings the
- * first leaves its sum and goes, the second adds. */
+ * first leaves its sum and goes, the second adds.  The last two are left for all threads to add. */
 static void tree_climb(struct nst_trainer *t, size_t number, float *sum)
 {
 	_Atomic(float *) *node = t->waiting;
@@ -567,6 +568,10 @@ static void tree_climb(struct nst_trainer *t, size_t number, float *sum)
 
 				other = sum;
 				sum = left;
+			}
+			if (count == 2) {
+				t->rest = other;
+				break;
 			}
 			t->k->add(t->net->nfloats, other, sum);
 			buffer_release(t, other);
@@ -629,32 +634,28 @@ static size_t gradients_end(const struct nst_trainer *t, const struct span *s)
 	return end > s->from ? end : s->from;
 }
 
-static void finite_task(void *ctx, size_t number, unsigned worker)
+/* Add what is left to add, and see whether the sum is one of numbers. */
+static void total_task(void *ctx, size_t number, unsigned worker)
 {
 	struct nst_trainer *t = ctx;
 	double since = nst_profile_now(t->profile);
 	int squares = t->options.clip > 0 && t->options.clip_mode == NST_CLIP_NORM;
 	struct span s;
-	uint32_t bad = 0;
 
 	t->squares[number] = 0;
 	for (size_t at = 0; task_range(t, number, &at, &s);) {
-		for (size_t i = s.from; i < s.to; i++) {
-			uint32_t bits;
-
-			memcpy(&bits, &t->total[i], sizeof(bits));
-			bad |= (bits & 0x7f800000u) == 0x7f800000u; /* infinite or not a number */
-		}
+		if (t->rest)
+			t->k->add(s.to - s.from, t->rest + s.from, t->total + s.from);
+		if (!t->k->all_finite(s.to - s.from, t->total + s.from))
+			atomic_store(&t->failed, 1);
 		if (squares)
 			t->squares[number] += nst_sum_squares(t->total + s.from,
 							      gradients_end(t, &s) - s.from);
 	}
-	if (bad)
-		atomic_store(&t->failed, 1);
-	nst_profile_add(t->profile, worker, NST_PHASE_UPDATE, 0, since);
+	nst_profile_add(t->profile, worker, NST_PHASE_REDUCE, 0, since);
 }
 
-/* The factor that brings the gradient below its limit, from the sums of finite_task. */
+/* The factor that brings the gradient below its limit, from the sums of total_task. */
 static float find_shrink(const struct nst_trainer *t)
 {
 	double sum = 0;
@@ -773,6 +774,7 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 	t->ctx = ctx;
 	t->lr = lr;
 	t->total = NULL;
+	t->rest = NULL;
 	atomic_store(&t->failed, 0);
 	for (size_t i = 0; i < t->nbuffers; i++)
 		atomic_store(&t->busy[i], 0);
@@ -783,7 +785,7 @@ int nst_trainer_step(struct nst_trainer *t, double lr, const struct nst_row *row
 	nst_profile_add(t->profile, 0, NST_PHASE_UPDATE, 0, since);
 	nst_pool_run(t->pool, ngrains, grain_task, t);
 	if (!atomic_load(&t->failed))
-		nst_pool_run(t->pool, ranges, finite_task, t);
+		nst_pool_run(t->pool, ranges, total_task, t);
 	if (atomic_load(&t->failed))
 		return first_failure(t, err);
 	t->shrink = find_shrink(t);

@@ -4,6 +4,7 @@
  * a few roundings of the sum of the absolute values of their terms, which the plain kernels compute
  * from absolute inputs.  Outputs, packed filters and scratch start as NaN, and all blocks are of
  * exact size, so a float that is not written or not owned shows (the latter under ASan). */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1393,6 +1394,32 @@ static void test_optimizers(void **state)
 	}
 }
 
+/* One number among others that is none is found wherever it is, whatever the others are. */
+static void test_all_finite(void **state)
+{
+	const float bad[] = {INFINITY, -INFINITY, NAN};
+
+	(void)state;
+	for (size_t n = 1; n < 70; n += 3) {
+		float *x = random_block(n);
+
+		x[n / 2] = -FLT_MAX;
+		x[n / 3] = FLT_MIN / 8; /* subnormal */
+		for (size_t t = 0; t < ntables; t++) {
+			assert_true(tables[t]->all_finite(n, x));
+			for (size_t i = 0; i < 3 * n; i++) {
+				float was = x[i / 3];
+
+				x[i / 3] = bad[i % 3];
+				assert_false(tables[t]->all_finite(n, x));
+				x[i / 3] = was;
+			}
+		}
+		assert_true(PLAIN->all_finite(0, x));
+		drop_all();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1419,6 +1446,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_max_pool, teardown),
 		cmocka_unit_test_teardown(test_max_pool_value, teardown),
 		cmocka_unit_test_teardown(test_optimizers, teardown),
+		cmocka_unit_test_teardown(test_all_finite, teardown),
 		cmocka_unit_test_teardown(test_stream, teardown),
 		cmocka_unit_test_teardown(test_lines, teardown),
 		cmocka_unit_test_teardown(test_bf16, teardown),

@@ -203,6 +203,8 @@ struct nst_kernels {
 			   float eps, float wd, float *ms, float *mom, float *w);
 	/* e += (1-decay)*(w-e) */
 	void (*ema)(size_t count, const float *w, float decay, float *e);
+	/* Is none of them infinite or not a number? */
+	int (*all_finite)(size_t count, const float *x);
 };
 
 /* Products of bfloat16 for a table: c (m,n) = act(a (m,k) * b (k,n) + bias), where a and b are rounded

@@ -666,6 +666,14 @@ static void ema(size_t count, const float *w, float decay, float *e)
 		e[i] = fmaf(1.0f - decay, w[i] - e[i], e[i]);
 }
 
+static int all_finite(size_t count, const float *x)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!isfinite(x[i]))
+			return 0;
+	return 1;
+}
+
 const struct nst_kernels nst_kernels_plain = {
 	.name = "plain",
 	.lanes = 1,
@@ -704,4 +712,5 @@ const struct nst_kernels nst_kernels_plain = {
 	.sgd = sgd,
 	.rmsprop_tf = rmsprop_tf,
 	.ema = ema,
+	.all_finite = all_finite,
 };
