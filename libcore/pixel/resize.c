@@ -189,27 +189,18 @@ static inline void spread(const uint8_t *from, size_t n, int32_t *to)
 		to[i] = from[i];
 }
 
-/* Copy a pixel of each of `rows` rows from where they lie one below the other to a block where they
- * lie side by side, or back. */
-static inline void turn_pixel(const uint8_t *from, size_t from_step, uint8_t *to, size_t to_step,
-			      size_t rows, size_t bytes)
+/* Copy n pixels that lie `from_step` bytes apart to where they lie `to_step` bytes apart.  Four bytes
+ * are one step instead of two: the fourth belongs to the next pixel or to that of the next row, which
+ * are written later, or to nobody; but that of the last pixel may not be there. */
+static inline void move_pixels(const uint8_t *from, size_t from_step, uint8_t *to, size_t to_step,
+			       size_t n)
 {
-	for (; rows >= 7; rows -= 7)
-		for (size_t r = 0; r < 7; r++, from += from_step, to += to_step)
-			memcpy(to, from, bytes);
-	for (; rows; rows--, from += from_step, to += to_step)
-		memcpy(to, from, bytes);
-}
-
-/* The same for n pixels of every row, whose next ones are `from_next` and `to_next` bytes on.  Four
- * bytes are one step instead of two: the fourth belongs to the next pixel, which is written later,
- * or to nobody; but that of the last may not be there. */
-static inline void turn(const uint8_t *from, size_t from_step, size_t from_next, uint8_t *to,
-			size_t to_step, size_t to_next, size_t rows, size_t n)
-{
-	for (; n > 1; n--, from += from_next, to += to_next)
-		turn_pixel(from, from_step, to, to_step, rows, 4);
-	turn_pixel(from, from_step, to, to_step, rows, 3);
+	for (; n > 8; n -= 8, from += 8 * from_step, to += 8 * to_step)
+		for (size_t i = 0; i < 8; i++)
+			memcpy(to + i * to_step, from + i * from_step, 4);
+	for (; n > 1; n--, from += from_step, to += to_step)
+		memcpy(to, from, 4);
+	memcpy(to, from, 3);
 }
 
 static inline size_t min_size(size_t a, size_t b)
@@ -239,14 +230,17 @@ static void pass_across(const struct windows *ws, const uint8_t *src, size_t h, 
 
 			for (size_t x = begin, part; x < end; x += part) {
 				part = min_size(CHUNK, end - x);
-				turn(src + 3 * x, 3 * w, 3, turned, 3, BLOCK, rows, part);
+				for (size_t r = 0; r < rows; r++)
+					move_pixels(src + 3 * (r * w + x), 3, turned + 3 * r, BLOCK,
+						    part);
 				spread(turned, BLOCK * part, wide + BLOCK * (x - begin));
 			}
 			for (size_t j = i; j <= last; j++)
 				weighted_sums(wide + BLOCK * (ws->first[j] - begin),
 					      ws->weight + j * ws->stride, ws->count[j],
 					      turned + BLOCK * (j - i));
-			turn(turned, 3, BLOCK, dst + 3 * i, 3 * n, 3, rows, many);
+			for (size_t r = 0; r < rows; r++)
+				move_pixels(turned + 3 * r, BLOCK, dst + 3 * (r * n + i), 3, many);
 		}
 	}
 }
