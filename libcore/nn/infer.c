@@ -355,42 +355,54 @@ static size_t folded_floats(const struct nst_net *net)
 	return NST_ROUND16(largest) + NST_ROUND16(widest);
 }
 
+struct preparing {
+	struct nst_infer *inf;
+	const float *const *param;
+	float *folded; /* (threads, stride) */
+	size_t stride;
+};
+
+static void prepare_step(void *ctx, size_t number, unsigned worker)
+{
+	const struct preparing *p = ctx;
+	struct nst_infer *inf = p->inf;
+	const struct step *s = &inf->step[number];
+
+	switch (s->op->kind) {
+	case NST_OP_CONV:
+	case NST_OP_DW:
+		conv_prepare(inf, s, p->param, p->folded + worker * p->stride);
+		break;
+	case NST_OP_BN:
+		norm_fold(inf->net, s->op, p->param, inf->data + s->weight, inf->data + s->bias);
+		break;
+	case NST_OP_ADD:
+		fill_identity(inf->net->tensor[s->out].c, inf->data + s->weight,
+			      inf->data + s->bias);
+		break;
+	case NST_OP_SE:
+		dense_prepare(inf, s->op, 0, p->param, s->weight, s->bias);
+		dense_prepare(inf, s->op, 2, p->param, s->weight2, s->bias2);
+		break;
+	case NST_OP_DENSE:
+		dense_prepare(inf, s->op, 0, p->param, s->weight, s->bias);
+		break;
+	case NST_OP_SHORTCUT:
+	case NST_OP_MAXPOOL:
+	case NST_OP_POOL:
+		break;
+	}
+}
+
 static int weights_prepare(struct nst_infer *inf, const float *const *param, struct nst_err *err)
 {
-	const struct nst_net *net = inf->net;
-	float *folded = nst_alloc_aligned(folded_floats(net), sizeof(float), err);
+	struct preparing p = { inf, param, NULL, folded_floats(inf->net) };
 
-	if (!folded)
+	p.folded = nst_alloc_aligned(nst_pool_threads(inf->pool), p.stride * sizeof(float), err);
+	if (!p.folded)
 		return err->code;
-	for (size_t i = 0; i < inf->nsteps; i++) {
-		const struct step *s = &inf->step[i];
-
-		switch (s->op->kind) {
-		case NST_OP_CONV:
-		case NST_OP_DW:
-			conv_prepare(inf, s, param, folded);
-			break;
-		case NST_OP_BN:
-			norm_fold(net, s->op, param, inf->data + s->weight, inf->data + s->bias);
-			break;
-		case NST_OP_ADD:
-			fill_identity(net->tensor[s->out].c, inf->data + s->weight,
-				      inf->data + s->bias);
-			break;
-		case NST_OP_SE:
-			dense_prepare(inf, s->op, 0, param, s->weight, s->bias);
-			dense_prepare(inf, s->op, 2, param, s->weight2, s->bias2);
-			break;
-		case NST_OP_DENSE:
-			dense_prepare(inf, s->op, 0, param, s->weight, s->bias);
-			break;
-		case NST_OP_SHORTCUT:
-		case NST_OP_MAXPOOL:
-		case NST_OP_POOL:
-			break;
-		}
-	}
-	free(folded);
+	nst_pool_run(inf->pool, inf->nsteps, prepare_step, &p);
+	free(p.folded);
 	return 0;
 }
 
@@ -622,7 +634,7 @@ int nst_infer_memory(const struct nst_net *net, enum nst_arithmetic arithmetic, 
 
 	if (!r)
 		*bytes = sizeof(float) *
-			 (weights + max_size(folded_floats(net), threads * worker_floats(&inf)));
+			 (weights + threads * max_size(folded_floats(net), worker_floats(&inf)));
 	free(inf.offset);
 	free(inf.step);
 	return r;
