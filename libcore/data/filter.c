@@ -11,7 +11,7 @@ static int reserve(struct nst_filter *f, struct nst_err *err)
 {
 	size_t rows = (size_t)f->in.rows, classes = f->in.classes.n;
 
-	f->candidate = nst_alloc(rows, sizeof(*f->candidate), err);
+	f->candidate = nst_alloc_aligned(rows, sizeof(*f->candidate), err);
 	f->copies = nst_zalloc(rows, sizeof(*f->copies), err);
 	f->report = nst_zalloc(classes, sizeof(*f->report), err);
 	f->grid = nst_zalloc(classes, sizeof(*f->grid), err);

@@ -97,14 +97,23 @@ static int refuse_duplicate(const struct nst_held *h, const struct nst_held_file
 
 static int take_keys(struct nst_held *h, const struct nst_held_file *f, struct nst_err *err)
 {
-	for (uint64_t i = 0; i < f->prediction.rows; i++) {
+	uint64_t *hash = h->hash + f->base, rows = f->prediction.rows;
+
+	for (uint64_t i = 0; i < rows; i++) {
 		struct nst_sample s;
+
+		nst_samples_peek(f->samples, i, &s);
+		hash[i] = nst_sample_hash(&s);
+	}
+	if (nst_keyset_reserve(&h->keys, (size_t)(f->base + rows), err) < 0)
+		return err->code;
+	for (uint64_t i = 0; i < rows; i++) {
 		uint64_t first;
 		int r;
 
-		nst_samples_peek(f->samples, i, &s);
-		h->hash[f->base + i] = nst_sample_hash(&s);
-		r = nst_keyset_add(&h->keys, h->hash[f->base + i], f->base + i, &first, err);
+		if (rows - i > NST_KEYSET_AHEAD)
+			nst_keyset_expect(&h->keys, hash[i + NST_KEYSET_AHEAD]);
+		r = nst_keyset_add(&h->keys, hash[i], f->base + i, &first, err);
 		if (r == 1)
 			r = refuse_duplicate(h, f, i, first, err);
 		if (r < 0)

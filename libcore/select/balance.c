@@ -63,6 +63,8 @@ void nst_candidate_select(struct nst_candidate *c, size_t n, size_t k)
 	}
 }
 
+enum { AHEAD = 4 }; /* two lines of the cache */
+
 /* Permute so that the candidates of class i are c[end[i-1]..end[i]); `start` is scratch. */
 static void group(struct nst_candidate *c, size_t classes, size_t *start, const size_t *end)
 {
@@ -70,10 +72,14 @@ static void group(struct nst_candidate *c, size_t classes, size_t *start, const 
 		while (start[class] < end[class]) {
 			size_t home = (size_t)c[start[class]].class;
 
-			if (home == class)
+			if (home == class) {
 				start[class]++;
-			else
-				swap(&c[start[class]], &c[start[home]++]);
+				continue;
+			}
+			swap(&c[start[class]], &c[start[home]++]);
+			/* Its next ones, there by the time that this class is met again. */
+			if (end[home] - start[home] > AHEAD)
+				__builtin_prefetch(&c[start[home] + AHEAD], 1);
 		}
 	}
 }

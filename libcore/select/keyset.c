@@ -21,13 +21,13 @@ static struct nst_keyset_slot *place(struct nst_keyset_slot *slot, size_t size, 
 	return &slot[i];
 }
 
-static int grow(struct nst_keyset *s, struct nst_err *err)
+static int resize(struct nst_keyset *s, size_t size, struct nst_err *err)
 {
-	size_t size = s->size ? s->size * 2 : 1024;
-	struct nst_keyset_slot *slot = nst_zalloc(size, sizeof(*slot), err);
+	struct nst_keyset_slot *slot = nst_alloc_aligned(size, sizeof(*slot), err);
 
 	if (!slot)
 		return NST_ENOMEM;
+	memset(slot, 0, size * sizeof(*slot));
 	for (size_t i = 0; i < s->size; i++) {
 		if (s->slot[i].row)
 			*place(slot, size, s->slot[i].hash) = s->slot[i];
@@ -38,12 +38,35 @@ static int grow(struct nst_keyset *s, struct nst_err *err)
 	return 0;
 }
 
+/* Hashes that so many slots hold. */
+static size_t room(size_t size)
+{
+	return size / 4 * 3;
+}
+
+int nst_keyset_reserve(struct nst_keyset *s, size_t hashes, struct nst_err *err)
+{
+	size_t size = s->size ? s->size : 1024;
+
+	while (room(size) < hashes && size <= SIZE_MAX / 2)
+		size *= 2;
+	if (room(size) < hashes)
+		return nst_fail_mem(err, UINT64_MAX);
+	return size > s->size ? resize(s, size, err) : 0;
+}
+
+void nst_keyset_expect(const struct nst_keyset *s, uint64_t hash)
+{
+	if (s->size)
+		__builtin_prefetch(&s->slot[(size_t)hash & (s->size - 1)], 1);
+}
+
 int nst_keyset_add(struct nst_keyset *s, uint64_t hash, uint64_t row, uint64_t *first,
 		   struct nst_err *err)
 {
 	struct nst_keyset_slot *at;
 
-	if (s->used >= s->size / 4 * 3 && grow(s, err) < 0)
+	if (s->used >= room(s->size) && nst_keyset_reserve(s, s->used + 1, err) < 0)
 		return err->code;
 	at = place(s->slot, s->size, hash);
 	if (at->row) {

@@ -517,11 +517,24 @@ static void keyset_finds_what_was_added(void **state)
 {
 	struct nst_keyset s = {0};
 	uint64_t first = 0;
+	size_t size;
 
 	(void)state;
 	assert_int_equal(nst_keyset_find(&s, 0, &first), 0);
-	for (uint64_t i = 0; i < 5000; i++)
+	nst_keyset_expect(&s, 0);
+	for (uint64_t i = 0; i < 5000; i++) {
+		/* What is there stays when room is made, which lasts. */
+		if (i == 100) {
+			assert_int_equal(nst_keyset_reserve(&s, 4000, &err), 0);
+			size = s.size;
+			assert_int_equal(nst_keyset_reserve(&s, 10, &err), 0);
+		}
+		if (i > 100 && i < 4000)
+			assert_int_equal(s.size, size);
+		nst_keyset_expect(&s, (i << 40) | (i & 3));
 		assert_int_equal(nst_keyset_add(&s, (i << 40) | (i & 3), i, &first, &err), 0);
+	}
+	assert_int_equal(nst_keyset_reserve(&s, SIZE_MAX, &err), NST_ENOMEM);
 	for (uint64_t i = 0; i < 5000; i++) {
 		assert_int_equal(nst_keyset_add(&s, (i << 40) | (i & 3), 9999, &first, &err), 1);
 		assert_int_equal(first, i);
