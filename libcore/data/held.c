@@ -111,8 +111,7 @@ static int take_keys(struct nst_held *h, const struct nst_held_file *f, struct n
 		uint64_t first;
 		int r;
 
-		if (rows - i > NST_KEYSET_AHEAD)
-			nst_keyset_expect(&h->keys, hash[i + NST_KEYSET_AHEAD]);
+		nst_keyset_expect(&h->keys, hash, i, rows);
 		r = nst_keyset_add(&h->keys, hash[i], f->base + i, &first, err);
 		if (r == 1)
 			r = refuse_duplicate(h, f, i, first, err);

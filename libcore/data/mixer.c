@@ -59,8 +59,7 @@ int nst_mixer_read(struct nst_mixer *m, const char *const *labeled, size_t nlabe
 	if (nlabeled && nst_classes_same(&m->labeled.classes, &m->pseudo.classes, err) < 0)
 		return err->code;
 	for (uint64_t i = 0; i < m->pseudo.rows; i++) {
-		if (m->pseudo.rows - i > NST_KEYSET_AHEAD)
-			nst_keyset_expect(&m->labeled.keys, m->pseudo.hash[i + NST_KEYSET_AHEAD]);
+		nst_keyset_expect(&m->labeled.keys, m->pseudo.hash, i, m->pseudo.rows);
 		m->overlap += nst_keyset_find(&m->labeled.keys, m->pseudo.hash[i], &first);
 	}
 	return 0;

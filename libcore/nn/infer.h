@@ -18,8 +18,9 @@ enum nst_arithmetic { NST_FLOAT32, NST_BFLOAT16 };
 
 struct nst_infer;
 
-/* Prepare: folds and packs `params` (flat vector; not kept).  net and pool must outlive the result.
- * Returns 0, NST_ENOMEM or NST_EINVAL (NST_SIMD names a table this machine cannot run). */
+/* Prepare: folds and packs `params` (flat vector; not kept).  net and pool must outlive the result;
+ * the pool does the work, so this is not to be called from a task.  Returns 0, NST_ENOMEM or
+ * NST_EINVAL (NST_SIMD names a table this machine cannot run). */
 int nst_infer_new(const struct nst_net *net, const float *params, enum nst_arithmetic arithmetic,
 		  struct nst_pool *pool, struct nst_infer **out,
 		  struct nst_err *err) NST_MUST_CHECK;

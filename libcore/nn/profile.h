@@ -14,8 +14,8 @@ enum nst_phase {
 	NST_PHASE_FORWARD,  /* by operation */
 	NST_PHASE_LOSS,
 	NST_PHASE_BACKWARD, /* by operation */
-	NST_PHASE_REDUCE,   /* gradients of grains added */
-	NST_PHASE_UPDATE,   /* weights packed, checked, optimizer, moving average */
+	NST_PHASE_REDUCE,   /* gradients of grains added and checked */
+	NST_PHASE_UPDATE,   /* weights packed, optimizer, moving average */
 	NST_PHASE_WRITE,    /* output, checkpoints */
 	NST_PHASES
 };

@@ -189,9 +189,9 @@ static inline void spread(const uint8_t *from, size_t n, int32_t *to)
 		to[i] = from[i];
 }
 
-/* Copy n pixels that lie `from_step` bytes apart to where they lie `to_step` bytes apart.  Four bytes
- * are one step instead of two: the fourth belongs to the next pixel or to that of the next row, which
- * are written later, or to nobody; but that of the last pixel may not be there. */
+/* Copy n pixels, at least one, that lie `from_step` bytes apart to where they lie `to_step` bytes
+ * apart.  Four bytes are one step instead of two: the fourth belongs to the next pixel or to that of
+ * the next row, which are written later, or to nobody; but that of the last pixel may not be there. */
 static inline void move_pixels(const uint8_t *from, size_t from_step, uint8_t *to, size_t to_step,
 			       size_t n)
 {

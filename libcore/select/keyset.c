@@ -6,6 +6,8 @@
 #include "libcore/select/keyset.h"
 #include "libcore/util/mem.h"
 
+enum { AHEAD = 16 }; /* hashes: by then the memory has answered */
+
 struct nst_keyset_slot {
 	uint64_t hash;
 	uint64_t row; /* plus one; 0 = the slot is free */
@@ -55,10 +57,10 @@ int nst_keyset_reserve(struct nst_keyset *s, size_t hashes, struct nst_err *err)
 	return size > s->size ? resize(s, size, err) : 0;
 }
 
-void nst_keyset_expect(const struct nst_keyset *s, uint64_t hash)
+void nst_keyset_expect(const struct nst_keyset *s, const uint64_t *hash, uint64_t i, uint64_t n)
 {
-	if (s->size)
-		__builtin_prefetch(&s->slot[(size_t)hash & (s->size - 1)], 1);
+	if (s->size && n - i > AHEAD)
+		__builtin_prefetch(&s->slot[(size_t)hash[i + AHEAD] & (s->size - 1)], 1);
 }
 
 int nst_keyset_add(struct nst_keyset *s, uint64_t hash, uint64_t row, uint64_t *first,

@@ -19,11 +19,9 @@ struct nst_keyset {
  * NST_ENOMEM. */
 int nst_keyset_reserve(struct nst_keyset *s, size_t hashes, struct nst_err *err) NST_MUST_CHECK;
 
-enum { NST_KEYSET_AHEAD = 16 };
-
-/* Ask the memory for the place of a hash that will be added or looked for soon, some
- * NST_KEYSET_AHEAD hashes from now: of millions none is in a cache. */
-void nst_keyset_expect(const struct nst_keyset *s, uint64_t hash);
+/* When hash i of `hash` (n) is about to be added or looked for, and the next ones will be: ask the
+ * memory for the place of one to come, for of millions none is in a cache. */
+void nst_keyset_expect(const struct nst_keyset *s, const uint64_t *hash, uint64_t i, uint64_t n);
 
 /* Remember hash for `row`, unless a row with this hash is there already.  Returns 0 when it is new,
  * 1 when it was there, with *first the row it came with - its key should be compared, for two keys
