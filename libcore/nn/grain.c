@@ -10,7 +10,8 @@
  * A tensor between the operations of one segment is then read while still in cache, tensors that do
  * not outlive their segment exist for one chunk only, and what remains in memory traffic is about
  * half of that of layer after layer.  Where a single image is too large for the cache and a segment
- * is but a norm and a pointwise or depthwise convolution, it goes by bands of lines of the image.
+ * is but a norm and a pointwise or depthwise convolution, it goes by bands of lines of the image, and
+ * of tensors that do not outlive it only the lines exist that the band at work reads or writes.
  * Outputs of norms and of squeeze-and-excitation that nobody outside their segment reads are not
  * kept for the backward pass: it forms a chunk of them again, from what the convolution before
  * wrote, which is to be read then anyway.  Squeeze-and-excitation of large maps has no output at
@@ -232,6 +233,37 @@ static struct lines all_lines(const struct pass *p, size_t tensor)
 static size_t line_at(const struct pass *p, size_t t, size_t line)
 {
 	return line * p->net->tensor[t].w * p->net->tensor[t].c;
+}
+
+/* Lines [first, end) of a tensor of an image that goes by bands.  Of one that nobody needs later only
+ * those of use to the bands to come are kept, at the beginning of its place; of others all. */
+struct window {
+	float *at;
+	size_t line; /* floats */
+	size_t first, end;
+	int local;
+};
+
+static struct window window_of(const struct pass *p, const struct place *places, size_t t)
+{
+	return (struct window){ at_place(p->g, places, t, p->from), line_at(p, t, 1), 0, 0,
+				places[t].local };
+}
+
+static float *window_line(const struct window *w, size_t line)
+{
+	return w->at + (line - w->first) * w->line;
+}
+
+/* Lines before this one have been of use. */
+static void window_drop(struct window *w, size_t line)
+{
+	size_t keep = line < w->end ? line : w->end;
+
+	if (!w->local || keep <= w->first)
+		return;
+	memmove(w->at, window_line(w, keep), (w->end - keep) * w->line * sizeof(*w->at));
+	w->first = keep;
 }
 
 static struct nst_bn bn_of(const struct pass *p, size_t i, size_t lines)
@@ -460,9 +492,9 @@ static void op_forward(const struct pass *p, size_t i)
 /* A segment of a norm and a convolution by bands, for an image. */
 static double bands_forward(const struct pass *p, const struct segment *s, double since)
 {
-	size_t i = s->first, conv = i + 1, formed = 0;
+	size_t i = s->first, conv = i + 1;
 	const struct nst_op *o = &p->net->op[conv];
-	float *y = act_at(p, o->in);
+	struct window y = window_of(p, p->plan->act, o->in);
 
 	for (size_t at = 0, lines; at < o->geo.ho; at += lines) {
 		float *z = act_at(p, o->out) + line_at(p, o->out, at);
@@ -473,12 +505,12 @@ static double bands_forward(const struct pass *p, const struct segment *s, doubl
 		lines = o->geo.ho - at < s->band ? o->geo.ho - at : s->band;
 		geo = nst_conv_lines(&o->geo, at, lines, &from);
 		end = at + lines == o->geo.ho ? o->geo.h : from + geo.h;
-		norm_apply(p, i, (struct lines){ formed, end - formed },
-			   y + line_at(p, o->in, formed));
-		formed = end;
+		window_drop(&y, from);
+		norm_apply(p, i, (struct lines){ y.end, end - y.end }, window_line(&y, y.end));
+		y.end = end;
 		since = counted(p, NST_PHASE_FORWARD, i, at == 0, since);
 
-		conv_part_forward(p, conv, &geo, y + line_at(p, o->in, from), to);
+		conv_part_forward(p, conv, &geo, window_line(&y, from), to);
 		if (!p->plan->op[s->end].frozen)
 			norm_collect(p, s->end, (struct lines){ at, lines }, to);
 		if (s->far_out)
@@ -565,9 +597,9 @@ static void norm_sums_finish(const struct pass *p, size_t i, double share)
 	memcpy(param_grad(p, o, 1), s.dbeta, channels * sizeof(float));
 }
 
-/* Pass 2 of norm `i`: the gradient of its input.  The kernel divides the sums by the rows it is
- * given; the sums are of the whole grain and so are scaled to match. */
-static void norm_data(const struct pass *p, size_t i, struct lines l)
+/* Pass 2 of norm `i`: lines dx of the gradient of its input.  The kernel divides the sums by the rows
+ * it is given; the sums are of the whole grain and so are scaled to match. */
+static void norm_data(const struct pass *p, size_t i, struct lines l, float *dx)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct op_plan *q = &p->plan->op[i];
@@ -577,7 +609,7 @@ static void norm_data(const struct pass *p, size_t i, struct lines l)
 	float part = (float)((double)(p->m * l.count) / (double)(p->n * t->h));
 	float *dgamma = p->g->sum_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
 	size_t at = line_at(p, o->in, l.first);
-	float *dx = grad_at(p, o->in) + at, *dz = q->add_in ? p->g->tensor_scratch : dx;
+	float *dz = q->add_in ? p->g->tensor_scratch : dx;
 	const float *g = grad_at(p, o->out) + at;
 
 	if (q->frozen) {
@@ -810,34 +842,39 @@ static void ask_for_band(const struct pass *p, const struct segment *s, size_t a
  * behind.  A line of the convolution's input is done with when all outputs that read it are. */
 static double bands_backward(const struct pass *p, const struct segment *s, double since)
 {
-	size_t i = s->first, conv = i + 1, formed = 0, done = 0;
+	size_t i = s->first, conv = i + 1, done = 0;
 	const struct nst_op *o = &p->net->op[conv], *norm = &p->net->op[i];
 	const struct nst_conv *whole = &o->geo;
-	float *y = act_at(p, o->in), *slope = has_slope(norm) ? slope_at(p, o->in) : NULL;
-	const float *dy = grad_at(p, o->out);
+	struct window y = window_of(p, p->plan->again, o->in);
+	struct window dy = window_of(p, p->plan->grad, o->out);
+	struct window slope = has_slope(norm) ? window_of(p, p->plan->slope, o->in) : y;
 	int far = s->far_in && !p->plan->op[conv].add_in;
 
 	for (size_t at = 0, lines; at < whole->ho; at += lines) {
-		size_t from, end, ready, dy_from, in;
+		size_t from, end, ready, dy_from;
 		struct nst_conv geo;
 
 		lines = whole->ho - at < s->band ? whole->ho - at : s->band;
-		norm_data(p, s->end, (struct lines){ at, lines });
+		nst_conv_lines_grad(whole, done, 1, &dy_from);
+		window_drop(&dy, dy_from);
+		norm_data(p, s->end, (struct lines){ at, lines }, window_line(&dy, at));
+		dy.end = at + lines;
 		since = counted(p, NST_PHASE_BACKWARD, s->end, 0, since);
 
 		geo = nst_conv_lines(whole, at, lines, &from);
 		end = at + lines == whole->ho ? whole->h : from + geo.h;
-		in = line_at(p, o->in, formed);
+		window_drop(&y, from < done ? from : done);
+		window_drop(&slope, from < done ? from : done);
 		if (p->plan->op[i].redo)
-			norm_redo(p, i, (struct lines){ formed, end - formed }, y + in,
-				  slope ? slope + in : NULL);
-		formed = end;
+			norm_redo(p, i, (struct lines){ y.end, end - y.end },
+				  window_line(&y, y.end), window_line(&slope, y.end));
+		y.end = slope.end = end;
 		since = counted(p, NST_PHASE_BACKWARD, i, 0, since);
 
 		geo.ahead = p->ahead;
 		ask_for_band(p, s, at + lines, end, lines);
-		conv_weights(p, conv, &geo, p->from == 0 && at == 0, y + line_at(p, o->in, from),
-			     dy + line_at(p, o->out, at));
+		conv_weights(p, conv, &geo, p->from == 0 && at == 0, window_line(&y, from),
+			     window_line(&dy, at));
 		ready = (at + lines) * whole->stride;
 		ready = ready > whole->pad_top ? ready - whole->pad_top : 0;
 		if (at + lines == whole->ho || ready > whole->h)
@@ -847,12 +884,11 @@ static double bands_backward(const struct pass *p, const struct segment *s, doub
 			float *dx = grad_at(p, o->in) + line_at(p, o->in, done);
 			float *to = far ? p->g->band : dx;
 
-			in = line_at(p, o->in, done);
 			geo = nst_conv_lines_grad(whole, l.first, l.count, &dy_from);
 			geo.ahead = p->ahead;
-			conv_data(p, conv, &geo, dy + line_at(p, o->out, dy_from), to);
+			conv_data(p, conv, &geo, window_line(&dy, dy_from), to);
 			since = counted(p, NST_PHASE_BACKWARD, conv, at == 0, since);
-			norm_sums(p, i, l, to, slope ? slope + in : y + in);
+			norm_sums(p, i, l, to, window_line(&slope, done));
 			if (far)
 				p->k->stream(line_at(p, o->in, l.count), to, dx);
 			done = ready;
@@ -925,8 +961,9 @@ void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
 			}
 			if (s + 1 < plan->nsegments) {
 				size_t norm = plan->segment[s + 1].first;
+				size_t in = plan->net->op[norm].in;
 
-				norm_data(&p, norm, all_lines(&p, plan->net->op[norm].in));
+				norm_data(&p, norm, all_lines(&p, in), grad_at(&p, in));
 				since = counted(&p, NST_PHASE_BACKWARD, norm, 0, since);
 			}
 			for (size_t i = seg->first; i < seg->end; i++) {

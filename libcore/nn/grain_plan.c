@@ -22,6 +22,11 @@ static size_t max_size(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 static size_t state_floats(const struct nst_net *net, const struct nst_op *o, size_t rows)
 {
 	size_t c = net->tensor[o->in].c;
@@ -48,6 +53,7 @@ struct lifetimes {
 	struct nst_grain_plan *p;
 	struct nst_span *span; /* activations by tensor, then other buffers */
 	size_t nspans;
+	size_t *tensor; /* of a span */
 	size_t *buffer; /* gradient buffer of a tensor: number of a span, or NST_NONE */
 	size_t *again;  /* likewise what a tensor that is formed again is written to */
 	size_t *slope;  /* and the slopes of its activation */
@@ -76,6 +82,7 @@ static int buffer_use(struct lifetimes *l, size_t *at, size_t t, size_t time)
 		return 1;
 	}
 	*at = l->nspans;
+	l->tensor[l->nspans] = t;
 	s = &l->span[l->nspans++];
 	s->size = floats_of(&l->net->tensor[t]);
 	s->first = s->last = time;
@@ -212,6 +219,10 @@ static void plan_band(struct nst_grain_plan *p, struct segment *s)
 	while (s->band < geo->ho && 4 * in_line * (s->band * geo->stride + geo->k) +
 					    2 * out_line * (s->band + 1) <= BAND_BYTES)
 		s->band++;
+	/* A band reads k - stride lines of input beside its own, and the last one forms those behind
+	 * them, too, that nobody reads; backward, fewer than k lines of output beside its own. */
+	s->in_lines = min_size(geo->h, s->band * geo->stride + geo->k);
+	s->out_lines = min_size(geo->ho, s->band + geo->k);
 	s->far_in = in > FAR_BYTES / p->rows;
 	s->far_out = out > FAR_BYTES / p->rows;
 	if (s->far_in)
@@ -346,6 +357,16 @@ static struct place place_of(const struct nst_span *s)
 	return (struct place){ s->offset, s->first == s->last };
 }
 
+/* Floats of tensor t that lives in segment s only. */
+static size_t local_floats(const struct nst_net *net, const struct segment *s, size_t t)
+{
+	const struct nst_tensor *is = &net->tensor[t];
+
+	if (!s->band)
+		return s->chunk * floats_of(is);
+	return is->w * is->c * (t == net->op[s->first + 1].in ? s->in_lines : s->out_lines);
+}
+
 /* Sizes and places from lifetimes.  What lives in one segment only needs room for a chunk. */
 static int place_all(struct lifetimes *l, struct nst_err *err)
 {
@@ -356,8 +377,9 @@ static int place_all(struct lifetimes *l, struct nst_err *err)
 		struct nst_span *s = &l->span[i];
 		size_t segment = s->first < p->nsegments ? s->first : backward_time(p, s->first);
 
-		if (nst_mul_size(s->size, s->first == s->last ? p->segment[segment].chunk : p->rows,
-				 &s->size))
+		if (s->first == s->last)
+			s->size = local_floats(l->net, &p->segment[segment], l->tensor[i]);
+		else if (nst_mul_size(s->size, p->rows, &s->size))
 			return nst_fail(err, NST_ELIMIT, "a grain of %zu rows is too large",
 					p->rows);
 	}
@@ -380,14 +402,16 @@ static int plan_arena(struct nst_grain_plan *p, struct nst_err *err)
 	int r = NST_ENOMEM;
 
 	l.span = nst_zalloc(4 * net->ntensors, sizeof(*l.span), err);
-	l.buffer = nst_alloc(net->ntensors, 3 * sizeof(*l.buffer), err);
+	l.buffer = nst_alloc(net->ntensors, 7 * sizeof(*l.buffer), err);
 	if (l.span && l.buffer) {
 		l.again = l.buffer + net->ntensors;
 		l.slope = l.again + net->ntensors;
+		l.tensor = l.slope + net->ntensors;
 		for (size_t t = 0; t < net->ntensors; t++) {
 			l.span[t].size = floats_of(&net->tensor[t]);
 			l.span[t].first = SIZE_MAX;
 			l.buffer[t] = l.again[t] = l.slope[t] = NST_NONE;
+			l.tensor[t] = t;
 		}
 		l.nspans = net->ntensors;
 		forward_lifetimes(&l);

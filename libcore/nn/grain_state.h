@@ -10,10 +10,11 @@ struct segment {
 	size_t first, end; /* operations */
 	size_t chunk;      /* images, a power of two */
 	size_t band;       /* lines of output at a time, of a chunk of one image; or 0 */
+	size_t in_lines, out_lines; /* then of use at a time, of what its convolution reads and writes */
 	int far_in, far_out; /* gradients of its input, and its output, go past the caches */
 };
 
-/* A place in the arena: of the whole grain, or of one chunk. */
+/* A place in the arena: of the whole grain, or of one chunk, or of the lines of use to a band. */
 struct place {
 	size_t offset;
 	int local;
