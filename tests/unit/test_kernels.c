@@ -741,10 +741,11 @@ static void test_conv_real(void **state)
 		{2, 7, 5, 60, 7, 5, 258, 3, 1, 0, 2, NULL},   {2, 9, 9, 70, 5, 5, 24, 5, 2, 2, 2, NULL},
 		{7, 9, 9, 220, 5, 5, 30, 1, 2, 0, 0, NULL},   {2, 1, 9, 40, 3, 5, 30, 1, 2, 2, 0, NULL},
 		{2, 5, 6, 20, 3, 3, 390, 1, 2, 0, 0, NULL},
-		/* Weight gradients in parts by pixels, rows and columns, those of two gathered; and of
-		 * few pixels. */
+		/* Weight gradients from copies, in parts by pixels, rows and columns, and in one; of few
+		 * pixels; and in parts from where they lie. */
 		{2, 14, 14, 250, 14, 14, 256, 1, 1, 0, 0, NULL}, {3, 7, 7, 70, 7, 7, 128, 1, 1, 0, 0, NULL},
 		{1, 13, 13, 66, 13, 13, 300, 1, 1, 0, 0, NULL}, {1, 7, 9, 244, 7, 9, 256, 1, 1, 0, 0, NULL},
+		{2, 14, 14, 300, 14, 14, 90, 1, 1, 0, 0, NULL}, {2, 14, 14, 50, 14, 14, 130, 1, 1, 0, 0, NULL},
 		/* Minimal filtering with more weights than a cache holds. */
 		{2, 7, 7, 300, 7, 7, 264, 3, 1, 1, 1, NULL},
 	};
@@ -800,9 +801,10 @@ static float *all_results(const struct nst_kernels *t, const struct nst_conv *s,
  * where they should, one after the other.  plain asks for nothing. */
 static void test_conv_ahead(void **state)
 {
-	/* A matrix product, a direct convolution with its phases, one by winograd.inc. */
+	/* Matrix products, a direct convolution with its phases, one by winograd.inc. */
 	static const struct nst_conv cases[] = {
 		{2, 9, 7, 40, 9, 7, 72, 1, 1, 0, 0, NULL},
+		{2, 9, 7, 70, 9, 7, 100, 1, 1, 0, 0, NULL},
 		{2, 9, 7, 24, 5, 4, 40, 3, 2, 1, 1, NULL},
 		{2, 8, 8, 32, 8, 8, 48, 3, 1, 1, 1, NULL},
 	};
