@@ -847,7 +847,8 @@ static double bands_backward(const struct pass *p, const struct segment *s, doub
 	const struct nst_conv *whole = &o->geo;
 	struct window y = window_of(p, p->plan->again, o->in);
 	struct window dy = window_of(p, p->plan->grad, o->out);
-	struct window slope = has_slope(norm) ? window_of(p, p->plan->slope, o->in) : y;
+	struct window slopes = window_of(p, p->plan->slope, o->in);
+	struct window *behind = has_slope(norm) ? &slopes : &y; /* what pass 1 of the norm reads */
 	int far = s->far_in && !p->plan->op[conv].add_in;
 
 	for (size_t at = 0, lines; at < whole->ho; at += lines) {
@@ -864,11 +865,12 @@ static double bands_backward(const struct pass *p, const struct segment *s, doub
 		geo = nst_conv_lines(whole, at, lines, &from);
 		end = at + lines == whole->ho ? whole->h : from + geo.h;
 		window_drop(&y, from < done ? from : done);
-		window_drop(&slope, from < done ? from : done);
+		if (behind != &y)
+			window_drop(behind, from < done ? from : done);
 		if (p->plan->op[i].redo)
 			norm_redo(p, i, (struct lines){ y.end, end - y.end },
-				  window_line(&y, y.end), window_line(&slope, y.end));
-		y.end = slope.end = end;
+				  window_line(&y, y.end), window_line(behind, y.end));
+		y.end = behind->end = end;
 		since = counted(p, NST_PHASE_BACKWARD, i, 0, since);
 
 		geo.ahead = p->ahead;
@@ -888,7 +890,7 @@ static double bands_backward(const struct pass *p, const struct segment *s, doub
 			geo.ahead = p->ahead;
 			conv_data(p, conv, &geo, window_line(&dy, dy_from), to);
 			since = counted(p, NST_PHASE_BACKWARD, conv, at == 0, since);
-			norm_sums(p, i, l, to, window_line(&slope, done));
+			norm_sums(p, i, l, to, window_line(behind, done));
 			if (far)
 				p->k->stream(line_at(p, o->in, l.count), to, dx);
 			done = ready;

@@ -264,7 +264,7 @@ static void test_paddings(void **state)
 }
 
 /* Maps so large that a grain is worked on in several chunks, or an image by bands, of which
- * those of 17 times 16 channels go past the caches; here whole gradients are held against slopes
+ * those of 17 times 16 channels go past the caches and those of 44 times 12 are of a single line; here whole gradients are held against slopes
  * along random directions. */
 static const char *const large[] = {
 	"net size=48 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0.5\n"
@@ -284,6 +284,11 @@ static const char *const large[] = {
 	"mbconv k=3 s=1 c=16 n=1 e=17 se=0.25 act=swish\n"
 	"mbconv k=5 s=2 c=20 n=2 e=6 se=0.25 act=swish\n"
 	"conv k=1 s=1 c=48 bn=1 act=swish\n",
+	"net size=48 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0.5\n"
+	"conv k=3 s=1 c=12 bn=1 act=relu\n"
+	"mbconv k=5 s=1 c=12 n=1 e=44 se=0 act=none\n"
+	"mbconv k=3 s=2 c=12 n=1 e=12 se=0 act=none\n"
+	"conv k=1 s=1 c=24 bn=1 act=relu\n",
 	"net size=63 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0.5\n"
 	"conv k=3 s=1 c=16 bn=1 act=none\n"
 	"mbconv k=3 s=2 c=18 n=2 e=6 se=0 act=swish\n"
