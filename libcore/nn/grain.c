@@ -580,25 +580,30 @@ static void norm_sums(const struct pass *p, size_t i, struct lines l, float *dy,
 	}
 }
 
+/* Pass 1 of norm `i` is done for all of the grain: its gradients, and the factors of pass 2.  With
+ * fixed statistics (frozen BN) these do not depend on z, and pass 2 only scales. */
 static void norm_sums_finish(const struct pass *p, size_t i, double share)
 {
 	const struct nst_op *o = &p->net->op[i];
-	size_t channels = p->net->tensor[o->in].c;
+	const struct nst_tensor *t = &p->net->tensor[o->in];
 	struct norm_state s = norm_of(p, i);
+	float *dgamma = param_grad(p, o, 0), *dbeta = param_grad(p, o, 1);
 	float *mean = param_grad(p, o, 2), *var = param_grad(p, o, 3);
+	double rows = (double)(p->n * t->h * t->w);
 
-	for (size_t c = 0; c < channels; c++) {
-		s.dgamma[c] = (float)s.sum_a[c];
-		s.dbeta[c] = (float)s.sum_b[c];
+	for (size_t c = 0; c < t->c; c++) {
+		double scale = s.scale[c] / rows;
+
+		s.slope[c] = (float)(-scale * s.istd[c] * s.sum_a[c]);
+		s.offset[c] = (float)(-scale * s.sum_b[c]);
+		dgamma[c] = (float)s.sum_a[c];
+		dbeta[c] = (float)s.sum_b[c];
 		mean[c] = (float)(s.mean[c] * share);
 		var[c] = (float)(s.var[c] * share);
 	}
-	memcpy(param_grad(p, o, 0), s.dgamma, channels * sizeof(float));
-	memcpy(param_grad(p, o, 1), s.dbeta, channels * sizeof(float));
 }
 
-/* Pass 2 of norm `i`: lines dx of the gradient of its input.  The kernel divides the sums by the rows
- * it is given; the sums are of the whole grain and so are scaled to match. */
+/* Pass 2 of norm `i`: lines dx of the gradient of its input. */
 static void norm_data(const struct pass *p, size_t i, struct lines l, float *dx)
 {
 	const struct nst_op *o = &p->net->op[i];
@@ -606,22 +611,15 @@ static void norm_data(const struct pass *p, size_t i, struct lines l, float *dx)
 	const struct nst_tensor *t = &p->net->tensor[o->in];
 	struct nst_bn bn = bn_of(p, i, l.count);
 	struct norm_state s = norm_of(p, i);
-	float part = (float)((double)(p->m * l.count) / (double)(p->n * t->h));
-	float *dgamma = p->g->sum_scratch, *dbeta = dgamma + NST_ROUND16(t->c);
 	size_t at = line_at(p, o->in, l.first);
 	float *dz = q->add_in ? p->g->tensor_scratch : dx;
-	const float *g = grad_at(p, o->out) + at;
+	const float *g = grad_at(p, o->out) + at, *z = act_at(p, o->in) + at;
 
-	if (q->frozen) {
-		p->k->bn_backward_frozen(&bn, g, s.istd, param_of(p, o, 0), dz);
-	} else {
-		for (size_t c = 0; c < t->c; c++) {
-			dgamma[c] = s.dgamma[c] * part;
-			dbeta[c] = s.dbeta[c] * part;
-		}
-		p->k->bn_backward_data(&bn, g, act_at(p, o->in) + at, s.mean, s.istd,
-				       param_of(p, o, 0), dgamma, dbeta, dz);
-	}
+	bn.act = NST_ACT_NONE;
+	if (q->frozen)
+		p->k->bn_forward(&bn, g, s.scale, p->g->zero, NULL, dz);
+	else
+		p->k->bn_backward_data(&bn, g, z, s.mean, s.scale, s.slope, s.offset, dz);
 	if (q->add_in)
 		p->k->add(p->m * l.count * t->w * t->c, dz, dx);
 }

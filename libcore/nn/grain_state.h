@@ -68,7 +68,8 @@ static inline int has_slope(const struct nst_op *o)
 
 /* Of a norm: statistics, what they become, gradients; sums; factors of stochastic depth. */
 struct norm_state {
-	float *mean, *var, *istd, *scale, *shift, *dgamma, *dbeta;
+	float *mean, *var, *istd, *scale, *shift;
+	float *slope, *offset; /* of pass 2, from its gradients */
 	double *sum_a, *sum_b; /* forward: mean and M2 so far; backward: sums of dgamma and dbeta */
 	float *path;
 };
@@ -89,8 +90,8 @@ static inline struct norm_state norm_state(float *at, size_t c)
 		.istd = at + 2 * step,
 		.scale = at + 3 * step,
 		.shift = at + 4 * step,
-		.dgamma = at + 5 * step,
-		.dbeta = at + 6 * step,
+		.slope = at + 5 * step,
+		.offset = at + 6 * step,
 		.sum_a = (double *)(void *)sums,
 		.sum_b = (double *)(void *)(sums + NST_ROUND16(2 * c)),
 		.path = sums + 2 * NST_ROUND16(2 * c),

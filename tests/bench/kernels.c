@@ -367,8 +367,7 @@ static void run_bn_sums(const struct job *j)
 
 static void run_bn_data(const struct job *j)
 {
-	k->bn_backward_data(&j->bn, j->dy, j->x, j->c[2], j->c[3], j->c[4], j->c[0], j->c[1],
-			    j->dx);
+	k->bn_backward_data(&j->bn, j->dy, j->x, j->c[2], j->c[3], j->c[4], j->c[0], j->dx);
 }
 
 static void run_mean_pool(const struct job *j)
@@ -394,12 +393,16 @@ static void run_swish(const struct job *j)
 
 static void bench_passes(void)
 {
-	static const size_t shapes[][2] = {{1024, 16}, {256, 32}, {256, 96}, {64, 64}, {64, 144},
-					   {4, 480}, {1, 1152}, {12544, 96}};
+	/* Images, pixels, channels. */
+	static const size_t shapes[][3] = {
+		{GRAIN, 1024, 16}, {GRAIN, 256, 32}, {GRAIN, 256, 96}, {GRAIN, 64, 64},
+		{GRAIN, 64, 144},  {GRAIN, 4, 480},  {GRAIN, 1, 1152}, {1, 12544, 96},
+		{1, 3136, 144},    {1, 196, 672},    {2, 49, 1152},    {16, 196, 672},
+	};
 
 	for (size_t i = 0; i < COUNT(shapes); i++) {
-		size_t images = shapes[i][0] > 10000 ? 1 : GRAIN, pixels = shapes[i][0];
-		struct job j = {.m = images * pixels, .n = shapes[i][1]};
+		size_t images = shapes[i][0], pixels = shapes[i][1];
+		struct job j = {.m = images * pixels, .n = shapes[i][2]};
 		size_t all = j.m * j.n;
 		double bytes = 4.0 * (double)all;
 		char name[64];

@@ -152,16 +152,14 @@ struct nst_kernels {
 	 *   pass 1: g takes the place of dy (unless act is NONE, when they are the same);
 	 *           dgamma(c) = sum of path*g*xhat, dbeta(c) = sum of path*g.  act' is known from
 	 *           `behind`: y for RELU, slope for SWISH and SIGMOID, not read for NONE.
-	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows); dz may be g. */
+	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows), which is
+	 *           scale*path*g + slope*(z-mean) + offset, of channels all; dz may be g. */
 	void (*bn_backward_sums)(const struct nst_bn *s, float *dy, const float *behind,
 				 const float *z, const float *mean, const float *istd,
 				 float *dgamma, float *dbeta);
 	void (*bn_backward_data)(const struct nst_bn *s, const float *g, const float *z,
-				 const float *mean, const float *istd, const float *gamma,
-				 const float *dgamma, const float *dbeta, float *dz);
-	/* Pass 2 with fixed statistics (frozen BN): dz = gamma*istd*path*g. */
-	void (*bn_backward_frozen)(const struct nst_bn *s, const float *g, const float *istd,
-				   const float *gamma, float *dz);
+				 const float *mean, const float *scale, const float *slope,
+				 const float *offset, float *dz);
 
 	/* ---- squeeze and excitation, pooling, small things ------------------------------- */
 	/* y (n,c) = mean over pixels of x (n,pixels,c); sums in pixel order. */

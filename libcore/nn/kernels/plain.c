@@ -512,25 +512,14 @@ static void bn_backward_sums(const struct nst_bn *s, float *dy, const float *beh
 }
 
 static void bn_backward_data(const struct nst_bn *s, const float *g, const float *z,
-			     const float *mean, const float *istd, const float *gamma,
-			     const float *dgamma, const float *dbeta, float *dz)
+			     const float *mean, const float *scale, const float *slope,
+			     const float *offset, float *dz)
 {
-	float rows = (float)(s->n * s->pixels);
-
 	for (size_t e = 0; e < s->n * s->pixels * s->c; e++) {
 		size_t j = e % s->c;
-		float xhat = (z[e] - mean[j]) * istd[j];
-		float pg = g[e] * path_of(s, e);
 
-		dz[e] = gamma[j] * istd[j] * (pg - dbeta[j] / rows - xhat * (dgamma[j] / rows));
+		dz[e] = scale[j] * path_of(s, e) * g[e] + (slope[j] * (z[e] - mean[j]) + offset[j]);
 	}
-}
-
-static void bn_backward_frozen(const struct nst_bn *s, const float *g, const float *istd,
-			       const float *gamma, float *dz)
-{
-	for (size_t e = 0; e < s->n * s->pixels * s->c; e++)
-		dz[e] = gamma[e % s->c] * istd[e % s->c] * g[e] * path_of(s, e);
 }
 
 /* ---- squeeze and excitation, pooling, small things ------------------------------------------ */
@@ -697,7 +686,6 @@ const struct nst_kernels nst_kernels_plain = {
 	.bn_forward_slope = bn_forward_slope,
 	.bn_backward_sums = bn_backward_sums,
 	.bn_backward_data = bn_backward_data,
-	.bn_backward_frozen = bn_backward_frozen,
 	.mean_pool = mean_pool,
 	.mean_pool_grad = mean_pool_grad,
 	.scale_channels = scale_channels,
