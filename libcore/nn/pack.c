@@ -95,10 +95,12 @@ void nst_pack_free(struct nst_pack *p)
 	free(p);
 }
 
-static void fill_op(void *ctx, size_t i, unsigned worker)
+/* Backwards: the largest weights, those behind, shall not be what everybody waits for in the end. */
+static void fill_op(void *ctx, size_t task, unsigned worker)
 {
 	struct nst_pack *p = ctx;
 	const struct nst_net *net = p->net;
+	size_t i = net->nops - 1 - task;
 	const struct nst_op *o = &net->op[i];
 	const struct slots *s = &p->slots[i];
 	size_t c = net->tensor[o->in].c;
