@@ -264,8 +264,8 @@ static void test_paddings(void **state)
 }
 
 /* Maps so large that a grain is worked on in several chunks, or an image by bands, of which
- * those of 17 times 16 channels go past the caches and those of 44 times 12 are of a single line; here whole gradients are held against slopes
- * along random directions. */
+ * those of 17 times 16 channels go past the caches and those of 44 times 12 are of a single line; here
+ * whole gradients are held against slopes along random directions. */
 static const char *const large[] = {
 	"net size=48 pad=symmetric bn-eps=1e-05 bn-momentum=0.9 init=he dropout=0 drop-path=0.5\n"
 	"conv k=3 s=1 c=16 bn=1 act=relu\n"
