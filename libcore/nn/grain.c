@@ -615,11 +615,12 @@ static void norm_data(const struct pass *p, size_t i, struct lines l, float *dx)
 	float *dz = q->add_in ? p->g->tensor_scratch : dx;
 	const float *g = grad_at(p, o->out) + at, *z = act_at(p, o->in) + at;
 
-	bn.act = NST_ACT_NONE;
-	if (q->frozen)
+	if (q->frozen) {
+		bn.act = NST_ACT_NONE;
 		p->k->bn_forward(&bn, g, s.scale, p->g->zero, NULL, dz);
-	else
+	} else {
 		p->k->bn_backward_data(&bn, g, z, s.mean, s.scale, s.slope, s.offset, dz);
+	}
 	if (q->add_in)
 		p->k->add(p->m * l.count * t->w * t->c, dz, dx);
 }

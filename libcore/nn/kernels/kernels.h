@@ -153,7 +153,8 @@ struct nst_kernels {
 	 *           dgamma(c) = sum of path*g*xhat, dbeta(c) = sum of path*g.  act' is known from
 	 *           `behind`: y for RELU, slope for SWISH and SIGMOID, not read for NONE.
 	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows), which is
-	 *           scale*path*g + slope*(z-mean) + offset, of channels all; dz may be g. */
+	 *           scale*path*g + slope*(z-mean) + offset, all (c), with scale = gamma*istd,
+	 *           slope = -scale*istd*dgamma/rows, offset = -scale*dbeta/rows; dz may be g. */
 	void (*bn_backward_sums)(const struct nst_bn *s, float *dy, const float *behind,
 				 const float *z, const float *mean, const float *istd,
 				 float *dgamma, float *dbeta);
