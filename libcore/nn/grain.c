@@ -202,12 +202,25 @@ static struct norm_state norm_of(const struct pass *p, size_t i)
 	return norm_state(p->g->state + p->plan->op[i].state, p->net->tensor[p->net->op[i].in].c);
 }
 
-static struct se_state se_of(const struct pass *p, size_t i)
+/* From image `from` of the grain on. */
+static struct se_state se_from(const struct pass *p, size_t i, size_t from)
 {
 	const struct nst_op *o = &p->net->op[i];
 
 	return se_state(p->g->state + p->plan->op[i].state, p->net->tensor[o->in].c, o->squeeze,
-			p->plan->rows, p->from);
+			p->plan->rows, from);
+}
+
+static struct se_state se_of(const struct pass *p, size_t i)
+{
+	return se_from(p, i, p->from);
+}
+
+/* What the backward pass of operation i, squeeze-and-excitation, works in and leaves for the norm
+ * before it. */
+static struct se_back se_back_of(const struct pass *p, size_t i)
+{
+	return se_back(p->g->tensor_scratch, p->m, p->net->tensor[p->net->op[i].in].c);
 }
 
 static struct nst_conv conv_of(const struct pass *p, const struct nst_op *o)
@@ -270,7 +283,7 @@ static struct nst_bn bn_of(const struct pass *p, size_t i, size_t lines)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
-	struct nst_bn s = { p->m, lines * t->w, t->c, o->act, NULL };
+	struct nst_bn s = { .n = p->m, .pixels = lines * t->w, .c = t->c, .act = o->act };
 
 	if (p->plan->op[i].path)
 		s.path = path_of(p->g, i) + p->from;
@@ -568,6 +581,12 @@ static void norm_sums(const struct pass *p, size_t i, struct lines l, float *dy,
 	size_t at = line_at(p, o->in, l.first);
 	int first = p->from == 0 && l.first == 0;
 
+	if (feeds_se(p->net, i)) {
+		struct se_back back = se_back_of(p, i + 1);
+
+		bn.times = back.times;
+		bn.plus = back.plus;
+	}
 	p->k->bn_backward_sums(&bn, dy, behind, act_at(p, o->in) + at, s.mean, s.istd, dgamma,
 			       dbeta);
 	if (o->residual != NST_NONE && !p->plan->op[i].alias_residual)
@@ -676,7 +695,7 @@ static void scaled_backward(const struct pass *p, size_t i)
 	for (size_t image = 0; image < p->m; image++) {
 		struct scaled s = scaled_of(p, i, image);
 		const float *dy = grad_at(p, o->out) + image * out;
-		float *dfactor = p->g->tensor_scratch + image * s.rows;
+		float *dfactor = se_back_of(p, p->plan->op[i].scaled_by).times + image * s.rows;
 		int more = p->from + image > 0;
 
 		p->k->conv_weight_grad(&s.geo, s.x, dy, 0, s.product, p->g->kernel_scratch);
@@ -711,32 +730,48 @@ static void conv_backward(const struct pass *p, size_t i)
 		conv_data(p, i, &geo, dy, grad_at(p, o->in));
 }
 
+/* Where the gradient of the output stands, that of the input is to stand: the norm before it makes it
+ * so on its way.  Here is found what with. */
 static void se_backward(const struct pass *p, size_t i)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
 	size_t c = t->c, sq = o->squeeze, pixels = t->h * t->w;
 	struct se_state s = se_of(p, i);
-	float *dfactor = p->g->tensor_scratch, *dpooled = dfactor + NST_ROUND16(p->m * c);
-	float *dmiddle = dpooled + NST_ROUND16(p->m * c);
-	float *dx = grad_at(p, o->in); /* which is that of `out` still */
-	int more = p->from > 0, scales = p->plan->op[i].scales;
+	struct se_back back = se_back_of(p, i);
+	float *dfactor = s.factor, *dmiddle = s.before; /* they take the places */
+	int scales = p->plan->op[i].scales;
 
-	/* Where weights were scaled, those of the factors are there, and dx is behind them already. */
+	/* Where weights were scaled, gradients of the factors are there, and dy is behind them. */
 	if (!scales)
-		p->k->scale_channels_sums(p->m, pixels, c, act_at(p, o->in), dx, dfactor);
+		p->k->scale_channels_sums(p->m, pixels, c, act_at(p, o->in), grad_at(p, o->out),
+					  back.times);
+	for (size_t j = 0; j < p->m * c; j++) {
+		float factor = s.factor[j];
+
+		dfactor[j] = back.times[j] * (factor * (1 - factor));
+		back.times[j] = scales ? 1 : factor;
+	}
+	nst_blas_gemm(0, 1, p->m, sq, c, dfactor, param_of(p, o, 2), 0, back.middle);
+	p->k->act_backward(p->m * sq, o->act, s.before, back.middle, dmiddle);
+	nst_blas_gemm(0, 1, p->m, c, sq, dmiddle, param_of(p, o, 0), 0, back.plus);
 	for (size_t j = 0; j < p->m * c; j++)
-		dfactor[j] *= s.factor[j] * (1 - s.factor[j]);
-	nst_blas_gemm(1, 0, sq, c, p->m, s.middle, dfactor, more, param_grad(p, o, 2));
-	column_sums(p->m, c, dfactor, more, param_grad(p, o, 3));
-	nst_blas_gemm(0, 1, p->m, sq, c, dfactor, param_of(p, o, 2), 0, dmiddle);
-	p->k->act_backward(p->m * sq, o->act, s.before, dmiddle, dmiddle);
-	nst_blas_gemm(1, 0, c, sq, p->m, s.pooled, dmiddle, more, param_grad(p, o, 0));
-	column_sums(p->m, sq, dmiddle, more, param_grad(p, o, 1));
-	nst_blas_gemm(0, 1, p->m, c, sq, dmiddle, param_of(p, o, 0), 0, dpooled);
-	for (size_t j = 0; scales && j < p->m * c; j++)
-		dfactor[j] = 1;
-	p->k->scale_channels_data(p->m, pixels, c, scales ? dfactor : s.factor, dpooled, dx, dx);
+		back.plus[j] /= (float)pixels;
+}
+
+/* Gradients of the weights of squeeze-and-excitation, once all images are through: one by one, they
+ * would cost a pass over the weights each. */
+static void se_weights(const struct pass *p, size_t i)
+{
+	const struct nst_op *o = &p->net->op[i];
+	size_t c = p->net->tensor[o->in].c, sq = o->squeeze;
+	struct se_state s = se_from(p, i, 0);
+	const float *dfactor = s.factor, *dmiddle = s.before;
+
+	nst_blas_gemm(1, 0, sq, c, p->n, s.middle, dfactor, 0, param_grad(p, o, 2));
+	column_sums(p->n, c, dfactor, 0, param_grad(p, o, 3));
+	nst_blas_gemm(1, 0, c, sq, p->n, s.pooled, dmiddle, 0, param_grad(p, o, 0));
+	column_sums(p->n, sq, dmiddle, 0, param_grad(p, o, 1));
 }
 
 static void add_backward(const struct pass *p, size_t i)
@@ -981,5 +1016,11 @@ void nst_grain_backward(struct nst_grain *g, size_t n, const float *params,
 		}
 		if (plan->net->op[seg->first].kind == NST_OP_BN)
 			norm_sums_finish(&p, seg->first, share);
+		for (size_t i = seg->first; i < seg->end; i++) {
+			if (plan->net->op[i].kind != NST_OP_SE)
+				continue;
+			se_weights(&p, i);
+			since = counted(&p, NST_PHASE_BACKWARD, i, 0, since);
+		}
 	}
 }

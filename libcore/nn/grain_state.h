@@ -64,6 +64,12 @@ static inline int has_slope(const struct nst_op *o)
 	return o->kind == NST_OP_BN && o->act != NST_ACT_NONE && o->act != NST_ACT_RELU;
 }
 
+/* Does norm i feed squeeze-and-excitation?  Nothing else does. */
+static inline int feeds_se(const struct nst_net *net, size_t i)
+{
+	return i + 1 < net->nops && net->op[i + 1].kind == NST_OP_SE;
+}
+
 /* ---- small persistent arrays of an operation ----------------------------------------------- */
 
 /* Of a norm: statistics, what they become, gradients; sums; factors of stochastic depth. */
@@ -99,7 +105,7 @@ static inline struct norm_state norm_state(float *at, size_t c)
 }
 
 /* Of squeeze-and-excitation, for all rows: pooled input (c), middle before and after its activation
- * (squeeze), factors (c). */
+ * (squeeze), factors (c).  In the end gradients stand where `before` and the factors did. */
 struct se_state {
 	float *pooled, *before, *middle, *factor;
 };
@@ -118,11 +124,23 @@ static inline struct se_state se_state(float *at, size_t c, size_t squeeze, size
 	return s;
 }
 
-/* What the backward pass of squeeze-and-excitation works in: gradients of the factors (m,c), of the
- * pooled input (m,c) and of the middle (m,squeeze). */
+/* What the backward pass of squeeze-and-excitation works in, for the m images of a chunk: the
+ * gradient of its input is that of its output * times + plus, both (m,c); `times` is that of the
+ * factors at first.  Of the middle (m,squeeze). */
+struct se_back {
+	float *times, *plus, *middle;
+};
+
 static inline size_t se_scratch_floats(size_t m, size_t c, size_t squeeze)
 {
 	return 2 * NST_ROUND16(m * c) + NST_ROUND16(m * squeeze);
+}
+
+static inline struct se_back se_back(float *at, size_t m, size_t c)
+{
+	size_t step = NST_ROUND16(m * c);
+
+	return (struct se_back){ at, at + step, at + 2 * step };
 }
 
 #endif

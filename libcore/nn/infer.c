@@ -775,7 +775,7 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t a
 		s->residual == NST_NONE ? NULL : tensor_at(inf, memory, s->residual, at);
 	float *y = tensor_at(inf, memory, s->out, at);
 	float *scratch = memory + inf->arena, *small = scratch + inf->kernel_scratch;
-	struct nst_bn norm = { n, out->h * out->w, out->c, s->act, NULL };
+	struct nst_bn norm = { .n = n, .pixels = out->h * out->w, .c = out->c, .act = s->act };
 	enum nst_act act = residual ? NST_ACT_NONE : s->act;
 	struct nst_conv geo = o->kind == NST_OP_DENSE ? dense_geo(inf->net, o) : o->geo;
 

@@ -380,10 +380,9 @@ static void run_scale(const struct job *j)
 	k->scale_channels(j->bn.n, j->bn.pixels, j->n, j->x, j->w, j->y);
 }
 
-static void run_scale_grad(const struct job *j)
+static void run_scale_sums(const struct job *j)
 {
 	k->scale_channels_sums(j->bn.n, j->bn.pixels, j->n, j->x, j->dy, j->dw);
-	k->scale_channels_data(j->bn.n, j->bn.pixels, j->n, j->w, j->dw, j->dy, j->dx);
 }
 
 static void run_swish(const struct job *j)
@@ -416,7 +415,9 @@ static void bench_passes(void)
 		for (size_t c = 0; c < COUNT(j.c); c++)
 			j.c[c] = block(j.n);
 		snprintf(name, sizeof(name), "%zu x %zu x %zu", images, pixels, j.n);
-		j.bn = (struct nst_bn){images, pixels, j.n, NST_ACT_RELU, NULL};
+		j.bn = (struct nst_bn){
+			.n = images, .pixels = pixels, .c = j.n, .act = NST_ACT_RELU,
+		};
 		report("bn stats", name, 0, bytes, run_bn_stats, &j);
 		report("bn relu", name, 0, 2 * bytes, run_bn_forward, &j);
 		report("bn residual", name, 0, 3 * bytes, run_bn_residual, &j);
@@ -426,9 +427,12 @@ static void bench_passes(void)
 		report("bn swish", name, 0, 2 * bytes, run_bn_forward, &j);
 		report("bn swish, slope", name, 0, 3 * bytes, run_bn_slope, &j);
 		report("bn sums swish", name, 0, 4 * bytes, run_bn_sums, &j);
+		j.bn.times = j.w;
+		j.bn.plus = j.dw;
+		report("bn sums scaled", name, 0, 4 * bytes, run_bn_sums, &j);
 		report("mean pool", name, 0, bytes, run_mean_pool, &j);
 		report("scale", name, 0, 2 * bytes, run_scale, &j);
-		report("scale grad", name, 0, 4 * bytes, run_scale_grad, &j);
+		report("scale sums", name, 0, 2 * bytes, run_scale_sums, &j);
 		report("swish", name, 0, 2 * bytes, run_swish, &j);
 		free(j.x);
 		free(j.y);

@@ -83,7 +83,7 @@ static void add_conv(const struct nst_kernels *k, const struct nst_conv *s, int 
 static void add_passes(const struct nst_kernels *k, size_t pixels, size_t c, enum nst_act act)
 {
 	const float path[3] = {1.25f, 0.0f, 1.25f};
-	const struct nst_bn bn = {3, pixels, c, act, path};
+	const struct nst_bn bn = {.n = 3, .pixels = pixels, .c = c, .act = act, .path = path};
 	size_t n = 3 * pixels * c;
 	float *x = block(n, 1), *y = block(n, 2), *residual = block(n, 3), *scale = block(3 * c, 4);
 

@@ -961,13 +961,18 @@ static void test_bn_stats_nan(void **state)
 struct norm {
 	struct nst_bn s;
 	size_t count;
-	float *z, *residual, *dy, *gamma, *beta, *mean, *istd, *scale, *shift, *path;
+	float *z, *residual, *dy, *gamma, *beta, *mean, *istd, *scale, *shift, *path, *times, *plus;
 	float *slope, *offset; /* of pass 2 */
 };
 
-static struct norm random_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int path)
+/* What differs between images. */
+enum { PATH = 1, SCALED = 2 };
+
+static struct norm random_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int images)
 {
-	struct norm b = {.s = {n, pixels, c, act, NULL}, .count = n * pixels * c};
+	struct norm b = {
+		.s = {.n = n, .pixels = pixels, .c = c, .act = act}, .count = n * pixels * c,
+	};
 
 	b.z = random_block(b.count);
 	b.residual = random_block(b.count);
@@ -983,7 +988,11 @@ static struct norm random_norm(size_t n, size_t pixels, size_t c, enum nst_act a
 	b.path = blank(n);
 	for (size_t i = 0; i < n; i++)
 		b.path[i] = i % 3 == 1 ? 0.0f : 1.25f;
-	b.s.path = path ? b.path : NULL;
+	b.s.path = images & PATH ? b.path : NULL;
+	b.times = random_block(n * c);
+	b.plus = random_block(n * c);
+	b.s.times = images & SCALED ? b.times : NULL;
+	b.s.plus = images & SCALED ? b.plus : NULL;
 	for (size_t e = 0; e < b.count; e++)
 		b.z[e] = 2.0f * b.z[e] + 1.5f;
 	PLAIN->bn_stats(n * pixels, c, b.z, b.mean, b.istd);
@@ -1006,9 +1015,10 @@ static void norm_factors(struct norm *b, const float *dgamma, const float *dbeta
 	}
 }
 
-static void check_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int path, int residual)
+static void check_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int images,
+		       int residual)
 {
-	struct norm b = random_norm(n, pixels, c, act, path);
+	struct norm b = random_norm(n, pixels, c, act, images);
 	float *res = residual ? b.residual : NULL, *y0 = blank(b.count), *g0 = copy_of(b.dy, b.count);
 	float *dgamma0 = blank(c), *dbeta0 = blank(c), *dz0 = blank(b.count);
 	float *slope0 = blank(b.count), *behind0 = y0;
@@ -1032,8 +1042,9 @@ static void check_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int 
 		float *y = copy_of(b.z, b.count), *g = copy_of(b.dy, b.count);
 		float *dgamma = blank(c), *dbeta = blank(c), *dz = blank(b.count);
 
-		snprintf(what, sizeof(what), "bn %zux%zux%zu act %d%s%s %s", n, pixels, c, act,
-			 path ? " path" : "", residual ? " residual" : "", k->name);
+		snprintf(what, sizeof(what), "bn %zux%zux%zu act %d%s%s%s %s", n, pixels, c, act,
+			 images & PATH ? " path" : "", images & SCALED ? " scaled" : "",
+			 residual ? " residual" : "", k->name);
 		k->bn_forward(&b.s, y, b.scale, b.shift, res, y);
 		same_bits(y, y0, b.count);
 		if (slopes) {
@@ -1063,14 +1074,16 @@ static void test_bn(void **state)
 		size_t c = i < COUNT(channels) ? channels[i] : 1290;
 
 		for (size_t p = 0; p < COUNT(pixels); p++) {
-			for (size_t path = 0; path < 2; path++) {
-				check_norm(3, pixels[p], c, NST_ACT_NONE, (int)path, 0);
-				check_norm(3, pixels[p], c, NST_ACT_NONE, (int)path, 1);
-				check_norm(3, pixels[p], c, NST_ACT_RELU, (int)path, 0);
-				check_norm(3, pixels[p], c, NST_ACT_RELU, (int)path, 1);
+			for (int images = 0; images <= (PATH | SCALED); images++) {
+				check_norm(3, pixels[p], c, NST_ACT_NONE, images, 0);
+				check_norm(3, pixels[p], c, NST_ACT_NONE, images, 1);
+				check_norm(3, pixels[p], c, NST_ACT_RELU, images, 0);
+				check_norm(3, pixels[p], c, NST_ACT_RELU, images, 1);
+				if (images & PATH)
+					continue;
+				check_norm(3, pixels[p], c, NST_ACT_SWISH, images, 0);
+				check_norm(3, pixels[p], c, NST_ACT_SIGMOID, images, 0);
 			}
-			check_norm(3, pixels[p], c, NST_ACT_SWISH, 0, 0);
-			check_norm(3, pixels[p], c, NST_ACT_SIGMOID, 0, 0);
 		}
 	}
 }
@@ -1106,13 +1119,16 @@ static double norm_loss(const struct norm *b, const float *residual)
 			var += pow(b->z[r * c + j] - mean, 2) / (double)rows;
 		for (size_t r = 0; r < rows; r++) {
 			double xhat = (b->z[r * c + j] - mean) / sqrt(var + 1e-3);
-			double v = xhat * b->gamma[j] + b->beta[j];
+			double v = xhat * b->gamma[j] + b->beta[j], dy = b->dy[r * c + j];
+			size_t image = r / b->s.pixels;
 
 			if (b->s.path)
-				v *= b->s.path[r / b->s.pixels];
+				v *= b->s.path[image];
 			if (residual)
 				v += residual[r * c + j];
-			loss += ideal_act(b->s.act, v) * b->dy[r * c + j];
+			if (b->s.times)
+				dy = dy * b->s.times[image * c + j] + b->s.plus[image * c + j];
+			loss += ideal_act(b->s.act, v) * dy;
 		}
 	}
 	return loss;
@@ -1151,9 +1167,11 @@ static void test_bn_slopes(void **state)
 
 	(void)state;
 	for (size_t t = 0; t < ntables; t++) {
-		for (size_t a = 0; a < COUNT(acts); a++) {
-			const int slopes = acts[a] > NST_ACT_RELU;
-			struct norm b = random_norm(n, pixels, c, acts[a], !slopes);
+		for (size_t i = 0; i < 2 * COUNT(acts); i++) {
+			const enum nst_act act = acts[i / 2];
+			const int slopes = act > NST_ACT_RELU;
+			struct norm b = random_norm(n, pixels, c, act,
+						    (slopes ? 0 : PATH) | (i % 2 ? SCALED : 0));
 			float *res = slopes ? NULL : b.residual;
 			float *y = blank(b.count), *behind = blank(b.count);
 			float *grad[4] = {blank(b.count), blank(c), blank(c),
@@ -1161,10 +1179,10 @@ static void test_bn_slopes(void **state)
 			float *input[4] = {b.z, b.gamma, b.beta, b.residual};
 			const size_t size[4] = {b.count, c, c, res ? b.count : 0};
 
-			if (acts[a] == NST_ACT_RELU)
+			if (act == NST_ACT_RELU)
 				leave_kink(&b);
-			snprintf(what, sizeof(what), "bn slopes act %d %s", acts[a],
-				 tables[t]->name);
+			snprintf(what, sizeof(what), "bn slopes act %d%s %s", act,
+				 i % 2 ? " scaled" : "", tables[t]->name);
 			tables[t]->bn_forward(&b.s, b.z, b.scale, b.shift, res, y);
 			if (slopes)
 				tables[t]->bn_forward_slope(&b.s, b.z, b.scale, b.shift, y, behind);
@@ -1174,12 +1192,12 @@ static void test_bn_slopes(void **state)
 			tables[t]->bn_backward_data(&b.s, grad[3], b.z, b.mean, b.scale, b.slope, b.offset,
 						    grad[0]);
 			for (size_t k = 0; k < 4; k++) {
-				for (size_t i = 0; i < size[k]; i++) {
-					double slope = norm_slope(&b, res, &input[k][i]);
+				for (size_t e = 0; e < size[k]; e++) {
+					double slope = norm_slope(&b, res, &input[k][e]);
 
-					if (fabs(slope - grad[k][i]) > 2e-4 * (1 + fabs(slope)))
+					if (fabs(slope - grad[k][e]) > 2e-4 * (1 + fabs(slope)))
 						fail_msg("%s: input %zu of %zu has %g, not %g",
-							 what, i, k, grad[k][i], slope);
+							 what, e, k, grad[k][e], slope);
 				}
 			}
 			drop_all();
@@ -1199,7 +1217,7 @@ static void test_pool_and_scale(void **state)
 		const size_t count = n * p * c;
 		float *x = random_block(count), *s = random_block(n * c), *dy = random_block(count);
 		float *mean0 = blank(n * c), *spread0 = copy_of(x, count), *scaled0 = blank(count);
-		float *dx0 = blank(count), *ds0 = blank(n * c), *ds_size = blank(n * c);
+		float *ds0 = blank(n * c), *ds_size = blank(n * c);
 
 		PLAIN->mean_pool(n, p, c, x, mean0);
 		PLAIN->mean_pool_grad(n, p, c, s, (int)i % 2, spread0);
@@ -1207,11 +1225,9 @@ static void test_pool_and_scale(void **state)
 		PLAIN->scale_channels_sums(n, p, c, absolute(x, count), absolute(dy, count),
 					   ds_size);
 		PLAIN->scale_channels_sums(n, p, c, x, dy, ds0);
-		PLAIN->scale_channels_data(n, p, c, s, mean0, dy, dx0);
 		for (size_t t = 1; t < ntables; t++) {
 			float *mean = blank(n * c), *spread = copy_of(x, count);
-			float *scaled = blank(count);
-			float *dx = copy_of(dy, count), *ds = blank(n * c);
+			float *scaled = blank(count), *ds = blank(n * c);
 
 			snprintf(what, sizeof(what), "pool, scale %zux%zu %s", p, c,
 				 tables[t]->name);
@@ -1221,9 +1237,7 @@ static void test_pool_and_scale(void **state)
 			same_bits(spread, spread0, count);
 			tables[t]->scale_channels(n, p, c, x, s, scaled);
 			same_bits(scaled, scaled0, count);
-			tables[t]->scale_channels_sums(n, p, c, x, dx, ds);
-			tables[t]->scale_channels_data(n, p, c, s, mean0, dx, dx);
-			same_bits(dx, dx0, count);
+			tables[t]->scale_channels_sums(n, p, c, x, dy, ds);
 			near_by(ds, ds0, ds_size, n * c, 1e-6);
 		}
 		drop_all();
@@ -1245,8 +1259,6 @@ static void test_mean_pool_value(void **state)
 			assert_true(dx[i] == dy[i / 6 * 2 + i % 2] / 3);
 		tables[t]->scale_channels_sums(2, 3, 2, x, x, s);
 		assert_true(s[0] == 41 && s[1] == 4100 && s[2] == 3 && s[3] == 9);
-		tables[t]->scale_channels_data(2, 3, 2, dy, dy, x, dx);
-		assert_true(dx[0] == 4 && dx[3] == 122 && dx[9] == 40);
 	}
 }
 

@@ -96,6 +96,9 @@ struct nst_bn {
 	size_t n, pixels, c;
 	enum nst_act act;
 	const float *path; /* (n) stochastic-depth factor 0 or 1/keep, or NULL for 1 */
+	/* Backward, (n,c) of each image: the gradient of y is dy * times + plus, where y went on scaled
+	 * and averaged, as squeeze-and-excitation does; or both NULL. */
+	const float *times, *plus;
 };
 
 struct nst_kernels {
@@ -148,8 +151,8 @@ struct nst_kernels {
 	 * of SWISH or SIGMOID.  y may differ from that of bn_forward in the last bit. */
 	void (*bn_forward_slope)(const struct nst_bn *s, const float *z, const float *scale,
 				 const float *shift, float *y, float *slope);
-	/* Backward, two passes, with g = dy * act'(v) and xhat = (z-mean)*istd:
-	 *   pass 1: g takes the place of dy (unless act is NONE, when they are the same);
+	/* Backward, two passes, with g = (dy [* times + plus]) * act'(v) and xhat = (z-mean)*istd:
+	 *   pass 1: g takes the place of dy (unless they are the same: act NONE, no times);
 	 *           dgamma(c) = sum of path*g*xhat, dbeta(c) = sum of path*g.  act' is known from
 	 *           `behind`: y for RELU, slope for SWISH and SIGMOID, not read for NONE.
 	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows), which is
@@ -171,15 +174,11 @@ struct nst_kernels {
 	/* y = x * s[image][c] */
 	void (*scale_channels)(size_t n, size_t pixels, size_t c, const float *x, const float *s,
 			       float *y);
-	/* Backward, where s was made from the mean of x over pixels:
-	 *   pass 1: ds (n,c) = sum over pixels of dy * x;
-	 *   pass 2: dx = dy * s + dmean (n,c) / pixels; dx may be dy. */
+	/* Backward: ds (n,c) = sum over pixels of dy * x. */
 	void (*scale_channels_sums)(size_t n, size_t pixels, size_t c, const float *x,
 				    const float *dy, float *ds);
-	void (*scale_channels_data)(size_t n, size_t pixels, size_t c, const float *s,
-				    const float *dmean, const float *dy, float *dx);
 	void (*act_forward)(size_t count, enum nst_act act, const float *x, float *y);
-	/* dx = dy * act'(x); for RELU and SIGMOID as for SWISH, x is the input of act. */
+	/* dx = dy * act'(x); for RELU and SIGMOID as for SWISH, x is the input of act.  dx may be either. */
 	void (*act_backward)(size_t count, enum nst_act act, const float *x, const float *dy,
 			     float *dx);
 	void (*add)(size_t count, const float *x, float *y); /* y += x */

@@ -496,8 +496,11 @@ static void bn_backward_sums(const struct nst_bn *s, float *dy, const float *beh
 
 		for (size_t r = 0; r < rows; r++) {
 			size_t e = r * s->c + j;
+			size_t channel = r / s->pixels * s->c + j;
 			float xhat = (z[e] - mean[j]) * istd[j], g;
 
+			if (s->times)
+				dy[e] = fmaf(dy[e], s->times[channel], s->plus[channel]);
 			if (s->act == NST_ACT_RELU)
 				dy[e] = behind[e] > 0.0f ? dy[e] : 0.0f;
 			else if (s->act != NST_ACT_NONE)
@@ -563,16 +566,6 @@ static void scale_channels_sums(size_t n, size_t pixels, size_t c, const float *
 		for (size_t i = first; i < first + pixels * c; i += c)
 			sum += (double)dy[i] * x[i];
 		ds[e] = (float)sum;
-	}
-}
-
-static void scale_channels_data(size_t n, size_t pixels, size_t c, const float *s,
-				const float *dmean, const float *dy, float *dx)
-{
-	for (size_t e = 0; e < n * pixels * c; e++) {
-		size_t channel = e / (pixels * c) * c + e % c;
-
-		dx[e] = fmaf(dy[e], s[channel], dmean[channel] / (float)pixels);
 	}
 }
 
@@ -690,7 +683,6 @@ const struct nst_kernels nst_kernels_plain = {
 	.mean_pool_grad = mean_pool_grad,
 	.scale_channels = scale_channels,
 	.scale_channels_sums = scale_channels_sums,
-	.scale_channels_data = scale_channels_data,
 	.act_forward = act_forward,
 	.act_backward = act_backward,
 	.add = add,
