@@ -168,7 +168,7 @@ struct pass {
 	const float *params;
 	float *grad; /* backward */
 	size_t n, from, m;
-	struct nst_ahead *ahead; /* what convolutions ask the memory for meanwhile, or NULL */
+	struct nst_ahead *ahead; /* what convolutions ask the memory for meanwhile */
 };
 
 /* Tensor t, or its gradient, from the first image of the chunk on. */
@@ -502,6 +502,48 @@ static void op_forward(const struct pass *p, size_t i)
 		norm_collect(p, norm, all_lines(p, o->out), y);
 }
 
+/* Convolutions of a chunk, or band, of segment s shall ask for what the next one begins by reading: so
+ * many floats of the input of the segment's own norm, to form its output, from in_at on in what is at
+ * hand now, and backward, before that, of the gradient and the input of the norm behind, for its pass
+ * 2, from out_at on. */
+static void ask_ahead(const struct pass *p, const struct segment *s, size_t out_at,
+		      size_t out_floats, size_t in_at, size_t in_floats)
+{
+	const struct nst_op *own = &p->net->op[s->first], *behind = &p->net->op[s->end];
+
+	memset(p->ahead, 0, sizeof(*p->ahead));
+	if (p->grad && s->end < p->net->nops) {
+		p->ahead->place[0].at = grad_at(p, behind->out) + out_at;
+		p->ahead->place[1].at = act_at(p, behind->in) + out_at;
+		p->ahead->place[0].floats = p->ahead->place[1].floats = out_floats;
+	}
+	if (own->kind == NST_OP_BN) {
+		p->ahead->place[2].at = act_at(p, own->in) + in_at;
+		p->ahead->place[2].floats = in_floats;
+	}
+}
+
+static void ask_for_chunk(const struct pass *p, const struct segment *s)
+{
+	size_t out = floats_of(&p->net->tensor[p->net->op[s->end - 1].out]);
+	size_t in = floats_of(&p->net->tensor[p->net->op[s->first].in]);
+	size_t left = p->n - p->from - p->m, images = left < s->chunk ? left : s->chunk;
+
+	ask_ahead(p, s, p->m * out, images * out, p->m * in, images * in);
+}
+
+/* The next band is of lines of output from `at` on; lines of input from `formed` on are yet to be
+ * formed.  Behind the last line of an image is the first one of the next. */
+static void ask_for_band(const struct pass *p, const struct segment *s, size_t at, size_t formed)
+{
+	const struct nst_op *o = &p->net->op[s->first + 1];
+	size_t images = p->n - p->from, out = images * o->geo.ho - at;
+	size_t in = images * o->geo.h - formed, most = s->band * o->geo.stride;
+
+	ask_ahead(p, s, line_at(p, o->out, at), line_at(p, o->out, out < s->band ? out : s->band),
+		  line_at(p, o->in, formed), line_at(p, o->in, in < most ? in : most));
+}
+
 /* A segment of a norm and a convolution by bands, for an image. */
 static double bands_forward(const struct pass *p, const struct segment *s, double since)
 {
@@ -523,6 +565,8 @@ static double bands_forward(const struct pass *p, const struct segment *s, doubl
 		y.end = end;
 		since = counted(p, NST_PHASE_FORWARD, i, at == 0, since);
 
+		geo.ahead = p->ahead;
+		ask_for_band(p, s, at + lines, end);
 		conv_part_forward(p, conv, &geo, window_line(&y, from), to);
 		if (!p->plan->op[s->end].frozen)
 			norm_collect(p, s->end, (struct lines){ at, lines }, to);
@@ -543,7 +587,8 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 		       const struct nst_pack *pack)
 {
 	const struct nst_grain_plan *plan = g->plan;
-	struct pass p = { g, plan, plan->net, plan->k, pack, params, NULL, n, 0, 0, NULL };
+	struct nst_ahead ahead;
+	struct pass p = { g, plan, plan->net, plan->k, pack, params, NULL, n, 0, 0, &ahead };
 	double since = nst_profile_now(g->profile);
 
 	for (size_t s = 0; s < plan->nsegments; s++) {
@@ -557,6 +602,7 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 				since = bands_forward(&p, seg, since);
 				continue;
 			}
+			ask_for_chunk(&p, seg);
 			for (size_t i = seg->first; i < seg->end; i++) {
 				op_forward(&p, i);
 				since = counted(&p, NST_PHASE_FORWARD, i, p.m, since);
@@ -830,48 +876,6 @@ static void op_redo(const struct pass *p, size_t i)
 			  has_slope(o) ? slope_at(p, o->out) : NULL);
 }
 
-/* Convolutions of a chunk, or band, of segment s shall ask for what the next one begins by reading:
- * so many floats of the gradient and the input of the norm behind, for its pass 2, from out_at on in
- * what is at hand now, and of the input of the segment's own norm, to form its output again. */
-static void ask_ahead(const struct pass *p, const struct segment *s, size_t out_at,
-		      size_t out_floats, size_t in_at, size_t in_floats)
-{
-	const struct nst_op *own = &p->net->op[s->first], *behind = &p->net->op[s->end];
-
-	memset(p->ahead, 0, sizeof(*p->ahead));
-	if (s->end < p->net->nops) {
-		p->ahead->place[0].at = grad_at(p, behind->out) + out_at;
-		p->ahead->place[1].at = act_at(p, behind->in) + out_at;
-		p->ahead->place[0].floats = p->ahead->place[1].floats = out_floats;
-	}
-	if (own->kind == NST_OP_BN) {
-		p->ahead->place[2].at = act_at(p, own->in) + in_at;
-		p->ahead->place[2].floats = in_floats;
-	}
-}
-
-static void ask_for_chunk(const struct pass *p, const struct segment *s)
-{
-	size_t out = floats_of(&p->net->tensor[p->net->op[s->end - 1].out]);
-	size_t in = floats_of(&p->net->tensor[p->net->op[s->first].in]);
-	size_t left = p->n - p->from - p->m, images = left < s->chunk ? left : s->chunk;
-
-	ask_ahead(p, s, p->m * out, images * out, p->m * in, images * in);
-}
-
-/* The next band is of `lines` lines of output from `at` on; lines of input from `formed` on are yet
- * to be formed. */
-static void ask_for_band(const struct pass *p, const struct segment *s, size_t at, size_t formed,
-			 size_t lines)
-{
-	const struct nst_op *o = &p->net->op[s->first + 1];
-	size_t out = o->geo.ho - at < lines ? o->geo.ho - at : lines;
-	size_t in = o->geo.h - formed, most = lines * o->geo.stride;
-
-	ask_ahead(p, s, line_at(p, o->out, at), line_at(p, o->out, out),
-		  line_at(p, o->in, formed), line_at(p, o->in, in < most ? in : most));
-}
-
 /* A segment of a norm and a convolution by bands, for an image, together with pass 2 of the norm
  * behind.  A line of the convolution's input is done with when all outputs that read it are. */
 static double bands_backward(const struct pass *p, const struct segment *s, double since)
@@ -908,7 +912,7 @@ static double bands_backward(const struct pass *p, const struct segment *s, doub
 		since = counted(p, NST_PHASE_BACKWARD, i, 0, since);
 
 		geo.ahead = p->ahead;
-		ask_for_band(p, s, at + lines, end, lines);
+		ask_for_band(p, s, at + lines, end);
 		conv_weights(p, conv, &geo, p->from == 0 && at == 0, window_line(&y, from),
 			     window_line(&dy, at));
 		ready = (at + lines) * whole->stride;

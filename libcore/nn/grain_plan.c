@@ -9,7 +9,7 @@ enum {
 	 * weights. */
 	CHUNK_BYTES = 512 << 10,
 	/* And all tensors of a band, backward, of which but a part is in use at a time. */
-	BAND_BYTES = 1536 << 10,
+	BAND_BYTES = 2304 << 10,
 	/* What a segment makes of a whole grain is written past the caches when it is larger. */
 	FAR_BYTES = 16 << 20,
 	/* Pixels of an image for each column of weights that make scaling these, for every image, cost

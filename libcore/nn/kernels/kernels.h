@@ -23,9 +23,9 @@
 
 enum nst_act { NST_ACT_NONE, NST_ACT_RELU, NST_ACT_SWISH, NST_ACT_SIGMOID };
 
-/* Memory that the caller will read next.  Products, which leave the memory idle, ask for it while
- * they multiply, a line of a cache for each step of a register tile, one place after the other; what
- * has been asked for is taken away.  It changes no result. */
+/* Memory that the caller will read next.  Convolutions, which leave the memory idle, ask for it while
+ * they multiply, a line of a cache or two for each step of a register tile, one place after the other;
+ * what has been asked for is taken away.  It changes no result. */
 enum { NST_AHEAD_PLACES = 3 };
 
 struct nst_ahead {
@@ -41,7 +41,7 @@ struct nst_conv {
 	size_t n, h, w, cin;
 	size_t ho, wo, cout; /* depthwise: cout == cin */
 	size_t k, stride, pad_top, pad_left;
-	struct nst_ahead *ahead; /* to be asked for meanwhile by dense ones, or NULL */
+	struct nst_ahead *ahead; /* to be asked for meanwhile, or NULL */
 };
 
 /* Is it one matrix product, (n*h*w, cin) by (cin, cout)? */
