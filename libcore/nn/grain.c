@@ -615,9 +615,9 @@ void nst_grain_forward(struct nst_grain *g, size_t n, const float *params,
 
 /* Pass 1 of norm `i`: the gradient behind its activation, also that of the residual, and its two
  * sums.  dy has the lines of the gradient of its output, `behind` those of the output, or of the
- * slopes there. */
+ * slopes there.  What it makes takes the place of dy or, unless NULL, goes far. */
 static void norm_sums(const struct pass *p, size_t i, struct lines l, float *dy,
-		      const float *behind)
+		      const float *behind, float *far)
 {
 	const struct nst_op *o = &p->net->op[i];
 	const struct nst_tensor *t = &p->net->tensor[o->in];
@@ -627,6 +627,7 @@ static void norm_sums(const struct pass *p, size_t i, struct lines l, float *dy,
 	size_t at = line_at(p, o->in, l.first);
 	int first = p->from == 0 && l.first == 0;
 
+	bn.far = far;
 	if (feeds_se(p->net, i)) {
 		struct se_back back = se_back_of(p, i + 1);
 
@@ -636,7 +637,8 @@ static void norm_sums(const struct pass *p, size_t i, struct lines l, float *dy,
 	p->k->bn_backward_sums(&bn, dy, behind, act_at(p, o->in) + at, s.mean, s.istd, dgamma,
 			       dbeta);
 	if (o->residual != NST_NONE && !p->plan->op[i].alias_residual)
-		p->k->add(p->m * l.count * t->w * t->c, dy, grad_at(p, o->residual) + at);
+		p->k->add(p->m * l.count * t->w * t->c, far ? far : dy,
+			  grad_at(p, o->residual) + at);
 	for (size_t c = 0; c < t->c; c++) {
 		if (first)
 			s.sum_a[c] = s.sum_b[c] = 0;
@@ -928,9 +930,7 @@ static double bands_backward(const struct pass *p, const struct segment *s, doub
 			geo.ahead = p->ahead;
 			conv_data(p, conv, &geo, window_line(&dy, dy_from), to);
 			since = counted(p, NST_PHASE_BACKWARD, conv, at == 0, since);
-			norm_sums(p, i, l, to, window_line(behind, done));
-			if (far)
-				p->k->stream(line_at(p, o->in, l.count), to, dx);
+			norm_sums(p, i, l, to, window_line(behind, done), far ? dx : NULL);
 			done = ready;
 		}
 		since = counted(p, NST_PHASE_BACKWARD, i, at == 0, since);
@@ -953,7 +953,7 @@ static void op_backward(const struct pass *p, size_t i)
 		break;
 	case NST_OP_BN:
 		norm_sums(p, i, all_lines(p, o->in), dy,
-			  has_slope(o) ? slope_at(p, o->out) : act_at(p, o->out));
+			  has_slope(o) ? slope_at(p, o->out) : act_at(p, o->out), NULL);
 		break;
 	case NST_OP_SE:
 		se_backward(p, i);

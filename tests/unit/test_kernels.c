@@ -1015,6 +1015,27 @@ static void norm_factors(struct norm *b, const float *dgamma, const float *dbeta
 	}
 }
 
+/* The same sums, g elsewhere, dy as it was. */
+static void check_far(const struct nst_kernels *k, const struct norm *b, const float *behind,
+		      const float *g, const float *dgamma, const float *dbeta)
+{
+	const size_t c = b->s.c;
+	float *dy = copy_of(b->dy, b->count), *sums[2] = {blank(c), blank(c)};
+	struct nst_bn s = b->s;
+
+	/* Where vectors may begin, and where they may not. */
+	for (size_t off = 0; off < 2; off++) {
+		float *room = blank(b->count + 17);
+
+		s.far = room + (size_t)(-(uintptr_t)room % 64) / sizeof(*room) + off;
+		k->bn_backward_sums(&s, dy, behind, b->z, b->mean, b->istd, sums[0], sums[1]);
+		same_bits(s.far, g, b->count);
+		same_bits(dy, b->dy, b->count);
+		same_bits(sums[0], dgamma, c);
+		same_bits(sums[1], dbeta, c);
+	}
+}
+
 static void check_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int images,
 		       int residual)
 {
@@ -1056,6 +1077,7 @@ static void check_norm(size_t n, size_t pixels, size_t c, enum nst_act act, int 
 		same_bits(g, g0, b.count);
 		near_by(dgamma, dgamma0, sums, c, 1e-6);
 		near_by(dbeta, dbeta0, sums, c, 1e-6);
+		check_far(k, &b, behind0, g0, dgamma, dbeta);
 		k->bn_backward_data(&b.s, g0, b.z, b.mean, b.scale, b.slope, b.offset, dz);
 		near_by(dz, dz0, ones, b.count, 2e-6);
 		/* In the place of g. */

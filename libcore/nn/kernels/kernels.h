@@ -99,6 +99,7 @@ struct nst_bn {
 	/* Backward, (n,c) of each image: the gradient of y is dy * times + plus, where y went on scaled
 	 * and averaged, as squeeze-and-excitation does; or both NULL. */
 	const float *times, *plus;
+	float *far; /* backward: g goes here, past the caches, and dy stays; or NULL */
 };
 
 struct nst_kernels {
@@ -152,7 +153,7 @@ struct nst_kernels {
 	void (*bn_forward_slope)(const struct nst_bn *s, const float *z, const float *scale,
 				 const float *shift, float *y, float *slope);
 	/* Backward, two passes, with g = (dy [* times + plus]) * act'(v) and xhat = (z-mean)*istd:
-	 *   pass 1: g takes the place of dy (unless they are the same: act NONE, no times);
+	 *   pass 1: g takes the place of dy (unless they are the same: act NONE, no times) or goes far;
 	 *           dgamma(c) = sum of path*g*xhat, dbeta(c) = sum of path*g.  act' is known from
 	 *           `behind`: y for RELU, slope for SWISH and SIGMOID, not read for NONE.
 	 *   pass 2: dz = gamma*istd*(path*g - dbeta/rows - xhat*dgamma/rows), which is

@@ -497,15 +497,16 @@ static void bn_backward_sums(const struct nst_bn *s, float *dy, const float *beh
 		for (size_t r = 0; r < rows; r++) {
 			size_t e = r * s->c + j;
 			size_t channel = r / s->pixels * s->c + j;
-			float xhat = (z[e] - mean[j]) * istd[j], g;
+			float xhat = (z[e] - mean[j]) * istd[j], g = dy[e];
 
 			if (s->times)
-				dy[e] = fmaf(dy[e], s->times[channel], s->plus[channel]);
+				g = fmaf(g, s->times[channel], s->plus[channel]);
 			if (s->act == NST_ACT_RELU)
-				dy[e] = behind[e] > 0.0f ? dy[e] : 0.0f;
+				g = behind[e] > 0.0f ? g : 0.0f;
 			else if (s->act != NST_ACT_NONE)
-				dy[e] *= behind[e];
-			g = dy[e] * path_of(s, e);
+				g *= behind[e];
+			(s->far ? s->far : dy)[e] = g;
+			g *= path_of(s, e);
 			sum_gx += (double)g * xhat;
 			sum_g += g;
 		}
