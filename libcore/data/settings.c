@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "libcore/data/archfile.h"
+#include "libcore/nn/grain.h"
 #include "libcore/util/mem.h"
 
 const char *const nst_schedule_words[] = {"constant", "cosine", "staircase", "linear", "polynomial",
@@ -241,7 +242,7 @@ int nst_settings_resolve(const struct nst_request *r, struct nst_settings *s, st
 int nst_settings_training(const struct nst_settings *s, const struct nst_net *net, size_t rows,
 			  struct nst_train_options *o, struct nst_err *err)
 {
-	size_t grain = s->train.grain ? s->train.grain : nst_train_grain(rows);
+	size_t grain = s->train.grain ? s->train.grain : nst_grain_rows(rows);
 
 	if ((rows - 1) % grain + 1 < nst_net_least_grain(net, s->train.freeze))
 		return nst_fail(err, NST_EINVAL, "a step of %zu row%s leaves a grain of a single row, "

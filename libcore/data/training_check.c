@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "libcore/nn/grain.h"
 #include "libcore/util/mem.h"
 
 static int warn(struct nst_training *t, struct nst_err *err, const char *fmt, ...)
@@ -153,7 +154,7 @@ static int check_batch(struct nst_training *t, struct nst_err *err)
 	size_t batch = nst_sampler_batch(t->sampler), grain, rest;
 
 	if (t->full.train.grain == 0)
-		t->full.train.grain = nst_train_grain(batch);
+		t->full.train.grain = nst_grain_rows(batch);
 	grain = t->full.train.grain;
 	rest = batch % grain;
 	for (int role = 0; role < 2; role++) {

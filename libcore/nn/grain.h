@@ -7,6 +7,10 @@
 #include "libcore/nn/pack.h"
 #include "libcore/nn/profile.h"
 
+/* Rows of a grain for steps of that many rows, where the user names none: 32, but half of 32 to 63
+ * rows, so that two threads have work. */
+size_t nst_grain_rows(size_t rows);
+
 /* What all workers share: where every activation and gradient lies. */
 struct nst_grain_plan;
 

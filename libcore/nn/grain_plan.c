@@ -17,6 +17,11 @@ enum {
 	SCALED_PIXELS = 8,
 };
 
+size_t nst_grain_rows(size_t rows)
+{
+	return rows >= 32 && rows < 64 ? (rows + 1) / 2 : 32;
+}
+
 static size_t max_size(size_t a, size_t b)
 {
 	return a > b ? a : b;

@@ -3,6 +3,7 @@
  * Usage: train ARCH SIZE CLASSES BATCH [THREADS [SECONDS]]
  * Prints images a second, over whole steps after two that warm up, and the memory used in MiB.  The
  * optimizer is SGD with momentum, without moving average, which is what the peers are given to do. */
+#include "libcore/nn/grain.h"
 #include "libcore/nn/trainer.h"
 #include "tests/bench/bench.h"
 
@@ -21,7 +22,7 @@ int main(int argc, char **argv)
 	bench_init(&b, argc, argv);
 	nst_train_options_init(&o, &b.net->arch);
 	o.optim = (struct nst_optim){.kind = NST_OPTIM_SGD, .momentum = 0.9};
-	o.grain = nst_train_grain(b.batch);
+	o.grain = nst_grain_rows(b.batch);
 	o.ema = 0;
 	o.label_smoothing = 0;
 	must(nst_trainer_new(b.net, &o, b.pool, &trainer, &err), &err);

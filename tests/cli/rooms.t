@@ -117,4 +117,18 @@ mkdir tree/libcore/attic
 run "$TOP/tests/rooms" list tree
 cp "$stdout" said
 contains "a directory outside the table is refused" said "libcore/attic is not in the table"
+
+# Tools that call FUNCTION, by what the linker put into them.
+tools_with() {
+	for tool in $(cd "$NST_BIN" && echo nst-*); do
+		run nm "$NST_BIN/$tool"
+		[ "$status" = 0 ] || echo "nm: $status"
+		! grep -q " T $1\$" "$stdout" || echo "$tool"
+	done | tr '\n' ' '
+}
+
+# Loading a library costs every start of a tool; OpenBLAS starts threads, too.
+is "OpenBLAS is for nst-train" "$(tools_with nst_blas_gemm)" "nst-train "
+is "gdk-pixbuf is for tools that read or write its formats" "$(tools_with nst_pixbuf_decode)" \
+	"nst-draw nst-pack "
 done_testing

@@ -787,13 +787,13 @@ static void test_memory_of_the_largest_net(void **state)
 static void test_grain_of_a_step(void **state)
 {
 	(void)state;
-	assert_int_equal(nst_train_grain(16), 32);
-	assert_int_equal(nst_train_grain(31), 32);
-	assert_int_equal(nst_train_grain(32), 16);
-	assert_int_equal(nst_train_grain(33), 17);
-	assert_int_equal(nst_train_grain(63), 32);
-	assert_int_equal(nst_train_grain(64), 32);
-	assert_int_equal(nst_train_grain(4096), 32);
+	assert_int_equal(nst_grain_rows(16), 32);
+	assert_int_equal(nst_grain_rows(31), 32);
+	assert_int_equal(nst_grain_rows(32), 16);
+	assert_int_equal(nst_grain_rows(33), 17);
+	assert_int_equal(nst_grain_rows(63), 32);
+	assert_int_equal(nst_grain_rows(64), 32);
+	assert_int_equal(nst_grain_rows(4096), 32);
 }
 
 int main(void)
