@@ -6,8 +6,6 @@
 
 #include "libcore/util/mem.h"
 
-enum { BATCH = 256 }; /* rows at a time; the result does not depend on it */
-
 int nst_calibrator_add(struct nst_calibrator *c, const struct nst_dataset *ds, uint64_t first,
 		       size_t n, float *p, struct nst_err *err)
 {
@@ -80,12 +78,13 @@ int nst_calibrate(struct nst_labeler *l, const struct nst_dataset *ds, struct ns
 {
 	struct nst_calibrator c = {.labeler = l};
 	uint64_t rows = nst_dataset_rows(ds);
+	size_t batch = nst_labeler_batch(l);
 	int r = refuse_unlabeled(ds, err);
 
 	if (r == 0)
 		r = nst_labeler_begin(l, ds, err);
-	for (uint64_t first = 0; first < rows && r == 0; first += BATCH) {
-		size_t n = rows - first < BATCH ? (size_t)(rows - first) : BATCH;
+	for (uint64_t first = 0; first < rows && r == 0; first += batch) {
+		size_t n = rows - first < batch ? (size_t)(rows - first) : batch;
 
 		r = nst_calibrator_add(&c, ds, first, n, NULL, err);
 	}

@@ -8,15 +8,14 @@
 #include "libcore/select/target.h"
 #include "libcore/util/mem.h"
 
-enum { BATCH = 256 }; /* rows at a time; the result does not depend on it */
-
 static int start(struct nst_evaluation *e, const struct nst_classes *classes, const char *model,
 		 struct nst_err *err)
 {
 	e->classes = *classes;
 	e->model = model;
 	e->calibrator.labeler = e->labeler;
-	e->p = nst_alloc(classes->n, BATCH * sizeof(*e->p), err);
+	e->p = nst_alloc(classes->n, (e->labeler ? nst_labeler_batch(e->labeler) : 1) * sizeof(*e->p),
+			 err);
 	if (!e->p || nst_metrics_init(&e->metrics, classes->n, err) < 0)
 		return err->code;
 	return e->fit ? nst_metrics_init(&e->fitted, classes->n, err) : 0;
@@ -65,11 +64,12 @@ static int ask_batch(struct nst_evaluation *e, const struct nst_dataset *ds, uin
 static int ask_models(struct nst_evaluation *e, const struct nst_dataset *ds, struct nst_err *err)
 {
 	uint64_t rows = nst_dataset_rows(ds);
+	size_t batch = nst_labeler_batch(e->labeler);
 
 	if (nst_labeler_begin(e->labeler, ds, err) < 0)
 		return err->code;
-	for (uint64_t first = 0; first < rows; first += BATCH) {
-		size_t n = rows - first < BATCH ? (size_t)(rows - first) : BATCH;
+	for (uint64_t first = 0; first < rows; first += batch) {
+		size_t n = rows - first < batch ? (size_t)(rows - first) : batch;
 
 		if (ask_batch(e, ds, first, n, err) < 0 ||
 		    count_rows(e, ds, first, n, err) < 0)

@@ -12,6 +12,12 @@
 #include "libcore/select/target.h"
 #include "libcore/util/mem.h"
 
+enum {
+	ROWS_PER_THREAD = 512, /* of a batch */
+	MOST_CELLS = 1 << 23,  /* probabilities of a batch */
+	LEAST_ROWS = 64,       /* of a batch, however many classes there are */
+};
+
 struct member {
 	struct nst_modelfile file;
 	struct nst_infer *infer;
@@ -198,6 +204,15 @@ const struct nst_image *nst_labeler_image(const struct nst_labeler *l, size_t i)
 	return l->member[i].file.image;
 }
 
+size_t nst_labeler_batch(const struct nst_labeler *l)
+{
+	size_t rows = ROWS_PER_THREAD * (size_t)nst_pool_threads(l->pool);
+	size_t most = MOST_CELLS / nst_labeler_classes(l).n;
+
+	rows = rows < most ? rows : most;
+	return rows > LEAST_ROWS ? rows : LEAST_ROWS;
+}
+
 int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struct nst_err *err)
 {
 	l->ds = ds;
@@ -229,7 +244,7 @@ struct adding {
 	size_t classes, rows;
 };
 
-enum { ROWS_PER_TASK = 16 };
+enum { ROWS_PER_TASK = 16 }; /* of softmax */
 
 static void add_rows(void *ctx, size_t number, unsigned worker)
 {

@@ -49,6 +49,10 @@ const struct nst_image *nst_labeler_image(const struct nst_labeler *l, size_t i)
 int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struct nst_err *err)
 	NST_MUST_CHECK;
 
+/* Rows to ask for at a time: enough for threads not to wait for the last one of them too often, few
+ * enough for their probabilities not to take much memory.  No result depends on it. */
+size_t nst_labeler_batch(const struct nst_labeler *l);
+
 /* Probabilities p (n, classes) of rows first to first + n - 1. */
 int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p,
 		    struct nst_err *err) NST_MUST_CHECK;

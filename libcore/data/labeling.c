@@ -7,19 +7,17 @@
 #include "libcore/select/target.h"
 #include "libcore/util/mem.h"
 
-enum { BATCH = 512 }; /* rows at a time; the result does not depend on it */
-
 /* Label the rows of one table and append them to the image under construction. */
 static int label_rows(struct nst_labeling *l, const struct nst_dataset *ds, float *p,
 		      struct nst_err *err)
 {
 	uint64_t rows = nst_dataset_rows(ds);
-	size_t classes = nst_labeler_classes(l->labeler).n;
+	size_t classes = nst_labeler_classes(l->labeler).n, batch = nst_labeler_batch(l->labeler);
 
 	if (nst_labeler_begin(l->labeler, ds, err) < 0)
 		return err->code;
-	for (uint64_t first = 0; first < rows; first += BATCH) {
-		size_t n = rows - first < BATCH ? (size_t)(rows - first) : BATCH;
+	for (uint64_t first = 0; first < rows; first += batch) {
+		size_t n = rows - first < batch ? (size_t)(rows - first) : batch;
 
 		if (nst_labeler_run(l->labeler, first, n, p, err) < 0)
 			return err->code;
@@ -107,7 +105,8 @@ static int label_image(struct nst_labeling *l, struct nst_image *im, float *p,
 
 int nst_label_shards(struct nst_labeling *l, struct nst_in *in, struct nst_err *err)
 {
-	float *p = nst_alloc(nst_labeler_classes(l->labeler).n, BATCH * sizeof(*p), err);
+	float *p = nst_alloc(nst_labeler_classes(l->labeler).n,
+			     nst_labeler_batch(l->labeler) * sizeof(*p), err);
 	struct nst_image *im;
 	int r;
 

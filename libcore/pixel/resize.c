@@ -3,9 +3,10 @@
  * Every output pixel of a pass is a sum over a window of input pixels.  Windows and weights depend
  * on the column (row) only, so they are computed once per picture, in double, and rounded to
  * integers: the sums are then exact and the same on every machine.  The horizontal pass runs first
- * and only over rows that the vertical pass will look at.  Both passes are the same loop over a
- * block of neighbours, which the compiler makes vectors of.  The order of the operations in
- * windows_make is what makes the weights equal to Pillow's to the last bit; do not rearrange it. */
+ * and only over rows that the vertical pass will look at, a few rows ahead of it.  Both passes are
+ * the same loop over a block of neighbours, which the compiler makes vectors of.  The order of the
+ * operations in windows_make is what makes the weights equal to Pillow's to the last bit; do not
+ * rearrange it. */
 #include "libcore/pixel/resize.h"
 
 #include <math.h>
@@ -213,68 +214,91 @@ static size_t max_size(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Rows [0,h) of src (h,w,3) to dst (h,n,3).  A few rows at a time are turned, so that the same
- * pixel of all of them lies together.  wide has room for the inputs of a chunk. */
+/* src (rows,w,3), at most ROWS rows, to dst (rows,n,3).  The rows are turned, so that the same pixel of
+ * all of them lies together.  wide has room for the inputs of a chunk. */
 NST_CLONES
-static void pass_across(const struct windows *ws, const uint8_t *src, size_t h, size_t w,
+static void pass_across(const struct windows *ws, const uint8_t *src, size_t rows, size_t w,
 			uint8_t *dst, size_t n, int32_t *wide)
 {
 	uint8_t turned[CHUNK * BLOCK] = {0};
 
-	for (size_t y = 0; y < h; y += ROWS, src += 3 * w * ROWS, dst += 3 * n * ROWS) {
-		const size_t rows = min_size(ROWS, h - y);
+	for (size_t i = 0; i < n; i += CHUNK) {
+		const size_t many = min_size(CHUNK, n - i), last = i + many - 1;
+		const size_t begin = ws->first[i], end = ws->first[last] + ws->count[last];
 
-		for (size_t i = 0; i < n; i += CHUNK) {
-			const size_t many = min_size(CHUNK, n - i), last = i + many - 1;
-			const size_t begin = ws->first[i], end = ws->first[last] + ws->count[last];
-
-			for (size_t x = begin, part; x < end; x += part) {
-				part = min_size(CHUNK, end - x);
-				for (size_t r = 0; r < rows; r++)
-					move_pixels(src + 3 * (r * w + x), 3, turned + 3 * r, BLOCK,
-						    part);
-				spread(turned, BLOCK * part, wide + BLOCK * (x - begin));
-			}
-			for (size_t j = i; j <= last; j++)
-				weighted_sums(wide + BLOCK * (ws->first[j] - begin),
-					      ws->weight + j * ws->stride, ws->count[j],
-					      turned + BLOCK * (j - i));
+		for (size_t x = begin, part; x < end; x += part) {
+			part = min_size(CHUNK, end - x);
 			for (size_t r = 0; r < rows; r++)
-				move_pixels(turned + 3 * r, BLOCK, dst + 3 * (r * n + i), 3, many);
+				move_pixels(src + 3 * (r * w + x), 3, turned + 3 * r, BLOCK, part);
+			spread(turned, BLOCK * part, wide + BLOCK * (x - begin));
 		}
+		for (size_t j = i; j <= last; j++)
+			weighted_sums(wide + BLOCK * (ws->first[j] - begin),
+				      ws->weight + j * ws->stride, ws->count[j],
+				      turned + BLOCK * (j - i));
+		for (size_t r = 0; r < rows; r++)
+			move_pixels(turned + 3 * r, BLOCK, dst + 3 * (r * n + i), 3, many);
 	}
 }
 
-/* src, whose first row is row `top` of the picture, to dst (n,w,3).  wide has room for the inputs of
- * a chunk. */
+/* Outputs [i,i+n), at most a chunk, to dst (n,w,3).  src begins with the first row that they look at;
+ * wide has room for the inputs of a chunk. */
 NST_CLONES
-static void pass_down(const struct windows *ws, const uint8_t *src, size_t top, size_t w,
-		      uint8_t *dst, size_t n, int32_t *wide)
+static void pass_down(const struct windows *ws, const uint8_t *src, size_t w, uint8_t *dst, size_t i,
+		      size_t n, int32_t *wide)
 {
 	const size_t line = 3 * w, bytes = min_size(BLOCK, line);
+	const size_t begin = ws->first[i], last = i + n - 1;
+	const size_t rows = ws->first[last] + ws->count[last] - begin;
 	uint8_t narrow[BLOCK] = {0}, out[BLOCK];
 
 	for (size_t x = 0; x < line; x += BLOCK) {
 		/* The last block ends with the line, and does part of the one before again. */
 		const size_t at = min_size(x, line - bytes);
+		const uint8_t *from = src + at;
 
-		for (size_t i = 0; i < n; i += CHUNK) {
-			const size_t end = min_size(i + CHUNK, n), begin = ws->first[i];
-			const uint8_t *from = src + (begin - top) * line + at;
-
-			for (size_t y = begin; y < ws->first[end - 1] + ws->count[end - 1]; y++) {
-				if (bytes < BLOCK)
-					memcpy(narrow, from, bytes);
-				spread(bytes < BLOCK ? narrow : from, BLOCK,
-				       wide + BLOCK * (y - begin));
-				from += line;
-			}
-			for (size_t j = i; j < end; j++) {
-				weighted_sums(wide + BLOCK * (ws->first[j] - begin),
-					      ws->weight + j * ws->stride, ws->count[j], out);
-				memcpy(dst + j * line + at, out, bytes);
-			}
+		for (size_t y = 0; y < rows; y++, from += line) {
+			if (bytes < BLOCK)
+				memcpy(narrow, from, bytes);
+			spread(bytes < BLOCK ? narrow : from, BLOCK, wide + BLOCK * y);
 		}
+		for (size_t j = i; j <= last; j++) {
+			weighted_sums(wide + BLOCK * (ws->first[j] - begin),
+				      ws->weight + j * ws->stride, ws->count[j], out);
+			memcpy(dst + (j - i) * line + at, out, bytes);
+		}
+	}
+}
+
+/* Both passes of a picture src (.,w,3) to dst (out_h,out_w,3), or the one that is needed (`across` or
+ * `down` NULL).  `half` holds the rows between them that a chunk of the second pass looks at and those
+ * that are made with them, and so stays in the cache. */
+static void run_passes(const struct windows *across, const struct windows *down, const uint8_t *src,
+		       size_t h, size_t w, uint8_t *dst, size_t out_h, size_t out_w, uint8_t *half,
+		       int32_t *wide)
+{
+	const size_t rows = down ? down->first[out_h - 1] + down->count[out_h - 1] : h;
+	const size_t line = 3 * out_w;
+	size_t kept = 0, made = 0; /* rows [kept,made) are in half */
+
+	for (size_t y = 0; !down && y < h; y += ROWS)
+		pass_across(across, src + 3 * w * y, min_size(ROWS, h - y), w, dst + line * y, out_w,
+			    wide);
+	for (size_t i = 0; down && i < out_h; i += CHUNK) {
+		const size_t many = min_size(CHUNK, out_h - i), last = i + many - 1;
+		const size_t begin = down->first[i], end = down->first[last] + down->count[last];
+
+		if (across && made > begin)
+			memmove(half, half + line * (begin - kept), line * (made - begin));
+		kept = begin;
+		made = max_size(made, begin);
+		for (size_t n; across && made < end; made += n) {
+			n = min_size(ROWS, rows - made);
+			pass_across(across, src + 3 * w * made, n, w, half + line * (made - kept),
+				    out_w, wide);
+		}
+		pass_down(down, across ? half : src + 3 * w * begin, out_w, dst + line * i, i, many,
+			  wide);
 	}
 }
 
@@ -326,7 +350,7 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	int rc = check(h, w, b, out_h, out_w, err);
 	struct windows across = {0}, down = {0};
 	double scale_x, scale_y, *row;
-	size_t used, top = 0, rows = h, stride, span;
+	size_t used, stride, span;
 	uint8_t *half = NULL;
 	int32_t *wide = NULL;
 	int need_across, need_down;
@@ -357,7 +381,8 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 		carve_windows(&down, mem, &used, out_h);
 		wide = carve(mem, &used, BLOCK * span * sizeof *wide);
 		if (need_across && need_down)
-			half = carve(mem, &used, 3 * h * out_w);
+			half = carve(mem, &used,
+				     3 * out_w * (inputs_of_chunk(&down, h, scale_y) + ROWS));
 		if (!hand_out && used > r->cap) {
 			uint8_t *grown = nst_alloc_aligned(used, 1, err);
 
@@ -369,19 +394,12 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 		}
 	}
 
-	if (need_down) {
-		windows_make(&down, filter, h, b->y0, scale_y, out_h, row);
-		top = down.first[0];
-		rows = down.first[out_h - 1] + down.count[out_h - 1] - top;
-	}
-	if (need_across) {
-		windows_make(&across, filter, w, b->x0, scale_x, out_w, row);
-		pass_across(&across, src + 3 * w * top, rows, w, need_down ? half : dst, out_w,
-			    wide);
-	}
 	if (need_down)
-		pass_down(&down, need_across ? half : src + 3 * w * top, top, out_w, dst, out_h,
-			  wide);
+		windows_make(&down, filter, h, b->y0, scale_y, out_h, row);
+	if (need_across)
+		windows_make(&across, filter, w, b->x0, scale_x, out_w, row);
+	run_passes(need_across ? &across : NULL, need_down ? &down : NULL, src, h, w, dst, out_h,
+		   out_w, half, wide);
 	return 0;
 }
 

@@ -6,24 +6,59 @@
 #include <string.h>
 
 #include "libcore/select/target.h"
+#include "libcore/util/clones.h"
+
+/* e^x = 2^n e^r, n = round(x / ln 2).  ln 2 is in two parts, the first short enough that n * high is
+ * exact; e^r by the Taylor series on |r| <= ln(2)/2, whose first term left out is below 4e-18. */
+#define LOG2E    0x1.71547652b82fep+0
+#define LN2_HIGH 0x1.62e42feep-1
+#define LN2_LOW  0x1.a39ef35793c76p-33
+#define LEAST    -708.0 /* of smaller x, e^x is taken for 0 */
+
+enum { TERMS = 13 };
+
+static const double inverse[TERMS + 1] = {0, 1, 1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6, 1. / 7,
+					  1. / 8, 1. / 9, 1. / 10, 1. / 11, 1. / 12, 1. / 13};
 
 double nst_exp(double x)
 {
-	/* ln 2 in two parts, the first short enough that n * high is exact. */
-	static const double log2e = 0x1.71547652b82fep+0;
-	static const double inverse[14] = {0, 1, 1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6, 1. / 7,
-					   1. / 8, 1. / 9, 1. / 10, 1. / 11, 1. / 12, 1. / 13};
-	static const double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
 	double n, r, sum = 1;
 
-	if (!(x >= -708))
+	if (!(x >= LEAST))
 		return 0;
-	n = rint(x * log2e);
-	r = x - n * ln2_high - n * ln2_low;
-	/* Taylor series on |r| <= ln(2)/2 by Horner: the first term left out is below 4e-18. */
-	for (int i = 13; i > 0; i--)
+	n = rint(x * LOG2E);
+	r = x - n * LN2_HIGH - n * LN2_LOW;
+	for (int i = TERMS; i > 0; i--)
 		sum = 1 + sum * (r * inverse[i]);
 	return ldexp(sum, (int)n);
+}
+
+enum { BLOCK = 64 }; /* numbers at a time */
+
+/* y (BLOCK) = e^x (BLOCK), number for number what nst_exp makes of x <= 0.  Adding ROUND leaves the nearest whole
+ * number in the low bits, where the shift finds it for the exponent. */
+NST_CLONES
+static void exp_block(const double *restrict x, double *restrict y)
+{
+	static const double round = 0x1.8p52;
+	double r[BLOCK], power[BLOCK];
+
+	for (size_t j = 0; j < BLOCK; j++) {
+		double shifted = x[j] * LOG2E + round, n = shifted - round;
+		uint64_t bits;
+
+		r[j] = x[j] - n * LN2_HIGH - n * LN2_LOW;
+		shifted = n + (round + 1023);
+		memcpy(&bits, &shifted, sizeof(bits));
+		bits <<= 52;
+		memcpy(&power[j], &bits, sizeof(bits));
+		y[j] = 1;
+	}
+	for (int i = TERMS; i > 0; i--)
+		for (size_t j = 0; j < BLOCK; j++)
+			y[j] = 1 + y[j] * (r[j] * inverse[i]);
+	for (size_t j = 0; j < BLOCK; j++)
+		y[j] = x[j] >= LEAST ? y[j] * power[j] : 0;
 }
 
 double nst_log(double x)
@@ -47,15 +82,34 @@ double nst_log(double x)
 	return n * ln2_high + (n * ln2_low + 2 * s * (1 + sum));
 }
 
+/* e^((logit - top) / temperature) of n classes, at most a block. */
+static void exp_logits(const float *logits, size_t n, double top, double temperature,
+		       double y[BLOCK])
+{
+	double x[BLOCK] = {0};
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = (logits[i] - top) / temperature;
+	exp_block(x, y);
+}
+
 void nst_softmax(const float *logits, size_t classes, double temperature, float *p)
 {
 	double top = logits[nst_argmax(logits, classes)];
-	double sum = 0;
+	double sum = 0, y[BLOCK];
 
-	for (size_t i = 0; i < classes; i++)
-		sum += nst_exp((logits[i] - top) / temperature);
-	for (size_t i = 0; i < classes; i++)
-		p[i] = (float)(nst_exp((logits[i] - top) / temperature) / sum);
+	for (size_t at = 0, n; at < classes; at += n) {
+		n = classes - at < BLOCK ? classes - at : BLOCK;
+		exp_logits(logits + at, n, top, temperature, y);
+		for (size_t i = 0; i < n; i++)
+			sum += y[i];
+	}
+	for (size_t at = 0, n; at < classes; at += n) {
+		n = classes - at < BLOCK ? classes - at : BLOCK;
+		exp_logits(logits + at, n, top, temperature, y);
+		for (size_t i = 0; i < n; i++)
+			p[at + i] = (float)(y[i] / sum);
+	}
 }
 
 size_t nst_argmax(const float *p, size_t classes)

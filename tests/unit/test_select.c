@@ -629,6 +629,31 @@ static void softmax_is_a_distribution(void **state)
 	assert_memory_equal(p, q, 4 * sizeof(*p));
 }
 
+/* Bit for bit the sum of one number after the other, from those that vanish to those that do not. */
+static void softmax_is_that_of_single_numbers(void **state)
+{
+	float logits[200], p[200];
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 7, NST_RNG_TEST, 0, 0);
+	for (size_t n = 1; n <= 200; n++) {
+		double wide = n % 4 ? 10 : 1000, temperature = nst_rng_uniform(&rng, 0.1, 3);
+		double top = -INFINITY, sum = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			logits[i] = (float)nst_rng_uniform(&rng, -wide, wide);
+			top = logits[i] > top ? logits[i] : top;
+		}
+		for (size_t i = 0; i < n; i++)
+			sum += nst_exp((logits[i] - top) / temperature);
+		nst_softmax(logits, n, temperature, p);
+		for (size_t i = 0; i < n; i++)
+			assert_true(p[i] ==
+				    (float)(nst_exp((logits[i] - top) / temperature) / sum));
+	}
+}
+
 static void temper_keeps_order_and_limits(void **state)
 {
 	float p[4] = {0.1f, 0.6f, 0.3f, 0}, zero[2] = {0, 0};
@@ -717,6 +742,7 @@ int main(void)
 		cmocka_unit_test(margin_is_the_lead_over_the_others),
 		cmocka_unit_test(entropy_is_that_of_the_distribution),
 		cmocka_unit_test(softmax_is_a_distribution),
+		cmocka_unit_test(softmax_is_that_of_single_numbers),
 		cmocka_unit_test(temper_keeps_order_and_limits),
 		cmocka_unit_test(argmax_and_rank_take_the_first_of_equals),
 		cmocka_unit_test(topk_is_the_head_of_the_ranking),
