@@ -11,11 +11,12 @@
 static int start(struct nst_evaluation *e, const struct nst_classes *classes, const char *model,
 		 struct nst_err *err)
 {
+	size_t rows = e->labeler ? nst_labeler_batch(e->labeler) : 1; /* at a time */
+
 	e->classes = *classes;
 	e->model = model;
 	e->calibrator.labeler = e->labeler;
-	e->p = nst_alloc(classes->n, (e->labeler ? nst_labeler_batch(e->labeler) : 1) * sizeof(*e->p),
-			 err);
+	e->p = nst_alloc(classes->n, rows * sizeof(*e->p), err);
 	if (!e->p || nst_metrics_init(&e->metrics, classes->n, err) < 0)
 		return err->code;
 	return e->fit ? nst_metrics_init(&e->fitted, classes->n, err) : 0;

@@ -35,8 +35,8 @@ double nst_exp(double x)
 
 enum { BLOCK = 64 }; /* numbers at a time */
 
-/* y (BLOCK) = e^x (BLOCK), number for number what nst_exp makes of x <= 0.  Adding ROUND leaves the nearest whole
- * number in the low bits, where the shift finds it for the exponent. */
+/* y (BLOCK) = e^x (BLOCK), number for number what nst_exp makes of x <= 0.  Adding `round` leaves the
+ * nearest whole number in the low bits, where the shift finds it for the exponent. */
 NST_CLONES
 static void exp_block(const double *restrict x, double *restrict y)
 {
