@@ -122,18 +122,22 @@ void nst_loader_free(struct nst_loader *l)
 	free(l);
 }
 
-/* Decode row i, or the part of it that is needed, into the lane's pixels, reduced by at most
- * `reduce`. */
+/* Decode row i, or the part of it that is needed, reduced by at most `reduce`: into the lane's pixels,
+ * or with `to` on to there. */
 static int decode(struct nst_loader *l, struct lane *lane, uint64_t i, double reduce,
-		  const struct nst_box *part, struct nst_err *err)
+		  const struct nst_box *part, const struct nst_rows *to, struct nst_err *err)
 {
 	struct nst_sample s;
 	char name[300];
+	int r;
 
 	if (nst_dataset_sample(l->ds, i, &s, err) < 0)
 		return err->code;
-	if (nst_decode_part(lane->decoder, s.codec, s.data, s.size, s.height, s.width, s.channels,
-			    s.orientation, reduce, part, &lane->pixels, err) == 0)
+	r = to ? nst_decode_rows(lane->decoder, s.codec, s.data, s.size, s.height, s.width,
+				 s.channels, s.orientation, reduce, part, to, err) :
+		 nst_decode_part(lane->decoder, s.codec, s.data, s.size, s.height, s.width,
+				 s.channels, s.orientation, reduce, part, &lane->pixels, err);
+	if (r == 0)
 		return 0;
 	nst_dataset_name(l->ds, i, name, sizeof(name));
 	return nst_err_prefix(err, "cannot decode %s", name);
@@ -141,7 +145,8 @@ static int decode(struct nst_loader *l, struct lane *lane, uint64_t i, double re
 
 /* decode() through the cache; h x w is the upright size. */
 static int decode_cached(struct nst_loader *l, struct lane *lane, uint64_t i, size_t h, size_t w,
-			 double reduce, const struct nst_box *part, struct nst_err *err)
+			 double reduce, const struct nst_box *part, const struct nst_rows *to,
+			 struct nst_err *err)
 {
 	struct cache *c = &l->cache;
 	unsigned char expected = EMPTY;
@@ -150,33 +155,63 @@ static int decode_cached(struct nst_loader *l, struct lane *lane, uint64_t i, si
 	int r;
 
 	if (!c->offset || c->offset[i] == c->offset[i + 1])
-		return decode(l, lane, i, reduce, part, err);
+		return decode(l, lane, i, reduce, part, to, err);
 	kept = c->pixels + c->offset[i];
 	size = c->offset[i + 1] - c->offset[i];
-	if (atomic_load_explicit(&c->state[i], memory_order_acquire) == READY)
-		return nst_pixels_copy(&lane->pixels, kept, h, w, err);
-	/* Whatever this view needs, others will need all of it. */
-	r = decode(l, lane, i, 0, NULL, err);
-	if (r == 0 && atomic_compare_exchange_strong(&c->state[i], &expected, FILLING)) {
-		memcpy(kept, lane->pixels.data, size);
-		atomic_store_explicit(&c->state[i], READY, memory_order_release);
+	if (atomic_load_explicit(&c->state[i], memory_order_acquire) == READY) {
+		r = nst_pixels_copy(&lane->pixels, kept, h, w, err);
+	} else {
+		/* Whatever this view needs, others will need all of it. */
+		r = decode(l, lane, i, 0, NULL, NULL, err);
+		if (r == 0 && atomic_compare_exchange_strong(&c->state[i], &expected, FILLING)) {
+			memcpy(kept, lane->pixels.data, size);
+			atomic_store_explicit(&c->state[i], READY, memory_order_release);
+		}
 	}
+	if (r == 0 && to)
+		r = to->begin(to->ctx, h, w, err);
+	if (r == 0 && to)
+		to->take(to->ctx, lane->pixels.data, 0, h);
 	return r;
 }
 
-static void normalise(const struct nst_loader *l, const struct lane *lane, float *dst)
-{
-	const struct nst_preprocess *p = &l->o.preprocess;
+/* A picture on its way through the evaluation path. */
+struct evaluation {
+	const struct nst_loader *l;
+	unsigned worker;
+	float *dst;
+	double since; /* the last that the profile knows */
+};
 
-	nst_preprocess_normalise(p, lane->view, p->size * p->size, dst);
+/* What was done since the last call was this phase. */
+static void profiled(struct evaluation *e, enum nst_phase phase, size_t images)
+{
+	e->since = nst_profile_add(e->l->o.profile, e->worker, phase, images, e->since);
+}
+
+static int evaluation_begin(void *ctx, size_t h, size_t w, struct nst_err *err)
+{
+	struct evaluation *e = ctx;
+
+	return nst_preprocess_begin(&e->l->o.preprocess, &e->l->lane[e->worker].preprocessor, h, w,
+				    e->dst, err);
+}
+
+static void evaluation_take(void *ctx, const uint8_t *rows, size_t y, size_t n)
+{
+	struct evaluation *e = ctx;
+
+	profiled(e, NST_PHASE_DECODE, 0);
+	nst_preprocess_take(&e->l->lane[e->worker].preprocessor, rows, y, n);
+	profiled(e, NST_PHASE_AUGMENT, 0);
 }
 
 int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 		  struct nst_err *err)
 {
 	const struct nst_preprocess *p = &l->o.preprocess;
-	struct lane *lane = &l->lane[worker];
-	double since = nst_profile_now(l->o.profile);
+	struct evaluation e = {l, worker, dst, nst_profile_now(l->o.profile)};
+	const struct nst_rows to = {evaluation_begin, evaluation_take, &e};
 	struct nst_datum d;
 	struct nst_box part;
 	size_t h, w;
@@ -184,13 +219,11 @@ int nst_load_eval(struct nst_loader *l, uint64_t i, unsigned worker, float *dst,
 	nst_dataset_get(l->ds, i, &d);
 	upright(&d.sample, &h, &w);
 	part = nst_preprocess_part(p, h, w);
-	if (decode_cached(l, lane, i, h, w, nst_preprocess_reduce(p, h, w), &part, err) < 0)
+	if (decode_cached(l, &l->lane[worker], i, h, w, nst_preprocess_reduce(p, h, w), &part, &to,
+			  err) < 0)
 		return err->code;
-	since = nst_profile_add(l->o.profile, worker, NST_PHASE_DECODE, 1, since);
-	if (nst_preprocess_pixels(p, &lane->preprocessor, &lane->pixels, lane->view, err) < 0)
-		return err->code;
-	normalise(l, lane, dst);
-	nst_profile_add(l->o.profile, worker, NST_PHASE_AUGMENT, 1, since);
+	profiled(&e, NST_PHASE_DECODE, 1);
+	profiled(&e, NST_PHASE_AUGMENT, 1);
 	return 0;
 }
 
@@ -215,12 +248,13 @@ int nst_load_train(struct nst_loader *l, uint64_t i, uint32_t epoch, unsigned wo
 	nst_rng_init(&rng, l->o.seed, NST_RNG_AUGMENT, epoch, d.hash);
 	nst_augment_draw(a, &rng, h, w, &view);
 	part = nst_augment_part(a, &view);
-	if (decode_cached(l, lane, i, h, w, nst_augment_reduce(a, &view), &part, err) < 0)
+	if (decode_cached(l, lane, i, h, w, nst_augment_reduce(a, &view), &part, NULL,
+			  err) < 0)
 		return err->code;
 	since = nst_profile_add(l->o.profile, worker, NST_PHASE_DECODE, 1, since);
 	if (nst_augment_apply(a, &rng, &view, &lane->augmenter, &lane->pixels, lane->view, err) < 0)
 		return err->code;
-	normalise(l, lane, dst);
+	nst_preprocess_normalise(&l->o.preprocess, lane->view, a->size * a->size, dst);
 	nst_erase(&a->erasing, &rng, dst, a->size, a->size);
 	nst_profile_add(l->o.profile, worker, NST_PHASE_AUGMENT, 1, since);
 	return 0;

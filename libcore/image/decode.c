@@ -14,6 +14,7 @@ enum { RAW = 0, JPEG = 1 }; /* image/codec of nst-shard(5) */
 struct nst_decoder {
 	struct nst_jpeg *jpeg;
 	struct nst_pixels lying; /* before it is turned upright */
+	struct nst_pixels whole; /* before its rows are handed on */
 };
 
 struct nst_decoder *nst_decoder_new(struct nst_err *err)
@@ -36,6 +37,7 @@ void nst_decoder_free(struct nst_decoder *d)
 		return;
 	nst_jpeg_free(d->jpeg);
 	nst_pixels_release(&d->lying);
+	nst_pixels_release(&d->whole);
 	free(d);
 }
 
@@ -66,12 +68,14 @@ static int decode_raw(const uint8_t *data, size_t n, size_t h, size_t w, uint32_
 	return 0;
 }
 
+/* To out, or else to `to`. */
 static int decode_jpeg(struct nst_decoder *d, const uint8_t *data, size_t n, uint32_t h, uint32_t w,
 		       double reduce, const struct nst_box *part, struct nst_pixels *out,
-		       struct nst_err *err)
+		       const struct nst_rows *to, struct nst_err *err)
 {
 	struct nst_jpeg_info info;
-	int rc = nst_jpeg_decode_part(d->jpeg, data, n, reduce, part, &info, out, err);
+	int rc = out ? nst_jpeg_decode_part(d->jpeg, data, n, reduce, part, &info, out, err) :
+		       nst_jpeg_decode_rows(d->jpeg, data, n, reduce, part, &info, to, err);
 
 	if (rc == 0 && (info.height != h || info.width != w))
 		return nst_fail(err, NST_EFORMAT,
@@ -80,18 +84,23 @@ static int decode_jpeg(struct nst_decoder *d, const uint8_t *data, size_t n, uin
 	return rc;
 }
 
+static int is_upright(int orientation)
+{
+	return orientation <= 1 || orientation > 8;
+}
+
 int nst_decode_part(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
 		    uint32_t w, uint32_t c, int orientation, double reduce,
 		    const struct nst_box *part, struct nst_pixels *out, struct nst_err *err)
 {
-	int upright = orientation <= 1 || orientation > 8, rc;
+	int upright = is_upright(orientation), rc;
 	struct nst_pixels *to = upright ? out : &d->lying;
 
 	if (codec == RAW)
 		rc = decode_raw(data, n, h, w, c, to, err);
 	else if (codec == JPEG)
 		/* A picture that lies is rare, and turned as a whole. */
-		rc = decode_jpeg(d, data, n, h, w, reduce, upright ? part : NULL, to, err);
+		rc = decode_jpeg(d, data, n, h, w, reduce, upright ? part : NULL, to, NULL, err);
 	else
 		rc = nst_fail(err, NST_EFORMAT, "picture has the unknown codec %d", codec);
 	if (rc == 0 && !upright)
@@ -104,4 +113,20 @@ int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, 
 	       struct nst_err *err)
 {
 	return nst_decode_part(d, codec, data, n, h, w, c, orientation, reduce, NULL, out, err);
+}
+
+int nst_decode_rows(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
+		    uint32_t w, uint32_t c, int orientation, double reduce,
+		    const struct nst_box *part, const struct nst_rows *to, struct nst_err *err)
+{
+	const struct nst_pixels *whole = &d->whole;
+
+	if (codec == JPEG && is_upright(orientation))
+		return decode_jpeg(d, data, n, h, w, reduce, part, NULL, to, err);
+	if (nst_decode_part(d, codec, data, n, h, w, c, orientation, reduce, part, &d->whole, err) <
+		    0 ||
+	    to->begin(to->ctx, whole->h, whole->w, err) < 0)
+		return err->code;
+	to->take(to->ctx, whole->data, 0, whole->h);
+	return 0;
 }

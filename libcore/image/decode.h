@@ -33,4 +33,11 @@ int nst_decode_part(struct nst_decoder *d, int codec, const uint8_t *data, size_
 		    const struct nst_box *part, struct nst_pixels *out, struct nst_err *err)
 	NST_MUST_CHECK;
 
+/* The same, with the rows handed on as they are decoded, where that can be, and without those of
+ * what is undefined there.  After an error those that came are worth nothing. */
+int nst_decode_rows(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
+		    uint32_t w, uint32_t c, int orientation, double reduce,
+		    const struct nst_box *part, const struct nst_rows *to, struct nst_err *err)
+	NST_MUST_CHECK;
+
 #endif

@@ -45,11 +45,16 @@ enum {
 	APP14 = 0xee,
 };
 
+/* Rows that are handed on at a time: as many as the second-level cache holds of usual pictures, and a
+ * few times the 21 that resizing takes together. */
+enum { BAND = 63 };
+
 struct nst_jpeg {
 	tjhandle writer; /* made when first needed; sets its tables anew for every picture */
 	int lenient;
 	uint64_t limit;
-	struct nst_pixels cmyk; /* (h,w,4) in a buffer of pixels */
+	struct nst_pixels band; /* rows on their way on */
+	struct nst_pixels cmyk; /* a band of (w,4) in a buffer of pixels */
 	struct nst_buf packed;  /* of nst_jpeg_recompress */
 	struct nst_pixels unpacked;
 };
@@ -250,6 +255,7 @@ void nst_jpeg_free(struct nst_jpeg *j)
 		return;
 	if (j->writer)
 		tjDestroy(j->writer);
+	nst_pixels_release(&j->band);
 	nst_pixels_release(&j->cmyk);
 	nst_pixels_release(&j->unpacked);
 	nst_buf_release(&j->packed);
@@ -377,19 +383,19 @@ static struct window whole(const struct nst_jpeg_info *info, double reduce)
 	return (struct window){k, h, w, 0, h, 0, w};
 }
 
-/* Blocks of `block` pixels, from one boundary to another, that hold lo to hi, a pixel more on
- * either side, and `margin` blocks. */
+/* Blocks of `block` pixels, from one boundary to another, that hold lo to hi and `margin` pixels more
+ * on either side. */
 static void cover(double lo, double hi, unsigned block, unsigned margin, unsigned side,
 		  unsigned *begin, unsigned *end)
 {
-	double first = floor((lo - 1) / block) - margin, last = ceil((hi + 1) / block) + margin;
+	double first = floor((lo - margin) / block), last = ceil((hi + margin) / block);
 
 	*begin = first > 0 ? (unsigned)first * block : 0;
 	*end = last * block < side ? (unsigned)last * block : side;
 }
 
-/* Narrow it down to a part of the picture.  A column of blocks more on either side has the
- * neighbours that colours are smoothed with; of rows the library takes care.  Only of the usual
+/* Narrow it down to a part of the picture.  Three columns more on either side have the neighbours
+ * that colours are smoothed with; of rows the library takes care.  Only of the usual
  * files: what is made of scans that refine one another can depend on blocks further away. */
 static void narrow(const struct nst_jpeg_info *info, const struct jpeg_decompress_struct *c,
 		   const struct nst_box *part, struct window *win)
@@ -400,56 +406,79 @@ static void narrow(const struct nst_jpeg_info *info, const struct jpeg_decompres
 	    info->sampling == NST_JPEG_OTHER)
 		return;
 	cover((double)part->y0 * sy, (double)part->y1 * sy,
-	      win->eighths * (unsigned)c->max_v_samp_factor, 0, win->h, &win->y0, &win->y1);
+	      win->eighths * (unsigned)c->max_v_samp_factor, 1, win->h, &win->y0, &win->y1);
 	cover((double)part->x0 * sx, (double)part->x1 * sx,
-	      win->eighths * (unsigned)c->max_h_samp_factor, 1, win->w, &win->x0, &win->x1);
+	      win->eighths * (unsigned)c->max_h_samp_factor, 4, win->w, &win->x0, &win->x1);
 }
 
-/* Decode rows up to y1 to their places in a picture of `line` bytes a row. */
-static void read_rows(struct jpeg_decompress_struct *c, unsigned y1, uint8_t *first, size_t line)
+/* Decode rows up to y1, into `cmyk` first if that is how they come.  They go to their places in a
+ * picture `out`, or `out` has room for a band of them, from which they go on to `to`. */
+static void read_rows(struct jpeg_decompress_struct *c, const struct window *win, unsigned y1,
+		      uint8_t *cmyk, uint8_t *out, const struct nst_rows *to)
 {
-	while (c->output_scanline < y1) {
-		JSAMPROW row[16];
-		unsigned n = y1 - c->output_scanline < 16 ? y1 - c->output_scanline : 16;
+	const size_t bytes = cmyk ? 4 : 3, line = win->w * bytes;
 
-		for (unsigned i = 0; i < n; i++)
-			row[i] = first + line * (c->output_scanline + i);
-		jpeg_read_scanlines(c, row, n);
+	while (c->output_scanline < y1) {
+		const unsigned y = c->output_scanline, n = y1 - y < BAND ? y1 - y : BAND;
+		uint8_t *place = to ? out : out + (size_t)3 * win->w * y;
+		uint8_t *first = cmyk ? cmyk : place;
+
+		while (c->output_scanline < y + n) {
+			const unsigned at = c->output_scanline - y;
+			JSAMPROW row[16];
+
+			for (unsigned i = 0; i < 16 && at + i < n; i++)
+				row[i] = first + line * (at + i) + win->x0 * bytes;
+			jpeg_read_scanlines(c, row, n - at < 16 ? n - at : 16);
+		}
+		if (cmyk)
+			rgb_from_cmyk(cmyk, (size_t)n * win->w, place);
+		if (to && y < win->y1)
+			to->take(to->ctx, place, y, n);
 	}
 }
 
 /* The rows of the window, and the others as far as it takes to know that they are sound. */
-static void read_window(struct jpeg_decompress_struct *c, const struct window *win, uint8_t *to,
-			size_t bytes)
+static void read_window(struct jpeg_decompress_struct *c, const struct window *win, uint8_t *cmyk,
+			uint8_t *out, const struct nst_rows *to)
 {
-	size_t line = win->w * bytes;
 	unsigned x = win->x0, wide = win->x1 - win->x0;
 
 	if (wide < win->w)
 		jpeg_crop_scanline(c, &x, &wide);
-	to += win->x0 * bytes;
 	if (win->y0)
 		jpeg_skip_scanlines(c, win->y0);
-	read_rows(c, win->y1, to, line);
+	read_rows(c, win, win->y1, cmyk, out, to);
 	/* Skipping to the very end would skip the code, too; the last row is not looked at. */
 	if (c->output_scanline + 1 < win->h)
 		jpeg_skip_scanlines(c, win->h - 1 - c->output_scanline);
-	read_rows(c, win->h, to, line);
+	read_rows(c, win, win->h, cmyk, out, to);
 	jpeg_finish_decompress(c);
 }
 
-static int decode(struct nst_jpeg *j, struct decoding *d, double reduce, const struct nst_box *part,
-		  const struct nst_jpeg_info *info, struct nst_pixels *out)
+/* What is wanted of a picture, and where it goes: out, or `to` by way of a band. */
+struct wanted {
+	double reduce;
+	const struct nst_box *part;
+	struct nst_pixels *out;
+	const struct nst_rows *to;
+};
+
+static int decode(struct nst_jpeg *j, struct decoding *d, const struct wanted *want,
+		  const struct nst_jpeg_info *info)
 {
-	struct window win = whole(info, reduce);
+	struct window win = whole(info, want->reduce);
+	struct nst_pixels *out = want->to ? &j->band : want->out;
 	int cmyk = info->components == 4, rc;
 
 	if (d->c.image_width != info->width || d->c.image_height != info->height)
 		return nst_fail(d->err, NST_EFORMAT, "JPEG is damaged: ambiguous size");
-	rc = nst_pixels_shape(out, win.h, win.w, d->err);
-	/* Four bytes a pixel, rounded up to whole rows of three. */
+	rc = nst_pixels_shape(out, want->to ? BAND : win.h, win.w, d->err);
+	/* Four bytes a pixel in rows of three. */
 	if (rc == 0 && cmyk)
-		rc = nst_pixels_shape(&j->cmyk, win.h + (win.h + 2) / 3, win.w, d->err);
+		rc = nst_pixels_shape(&j->cmyk, (BAND * 4 + 2) / 3, win.w, d->err);
+	if (rc == 0 && want->to)
+		rc = want->to->begin(want->to->ctx, win.h, win.w, d->err);
 	if (rc < 0)
 		return rc;
 	d->c.scale_num = win.eighths;
@@ -458,18 +487,15 @@ static int decode(struct nst_jpeg *j, struct decoding *d, double reduce, const s
 	jpeg_start_decompress(&d->c);
 	if (d->c.output_width != win.w || d->c.output_height != win.h)
 		return nst_fail(d->err, NST_EFORMAT, "JPEG is damaged: ambiguous size");
-	if (part)
-		narrow(info, &d->c, part, &win);
-	read_window(&d->c, &win, cmyk ? j->cmyk.data : out->data, cmyk ? 4 : 3);
-	if (cmyk)
-		rgb_from_cmyk(j->cmyk.data, (size_t)win.h * win.w, out->data);
+	if (want->part)
+		narrow(info, &d->c, want->part, &win);
+	read_window(&d->c, &win, cmyk ? j->cmyk.data : NULL, out->data, want->to);
 	return 0;
 }
 
 /* What jumps, jumps to here; *d is the caller's, so that it is whole then. */
 static int decode_guarded(struct nst_jpeg *j, struct decoding *d, const uint8_t *data, size_t n,
-			  double reduce, const struct nst_box *part,
-			  const struct nst_jpeg_info *info, struct nst_pixels *out)
+			  const struct wanted *want, const struct nst_jpeg_info *info)
 {
 	if (setjmp(d->leave))
 		return d->err->code;
@@ -477,12 +503,11 @@ static int decode_guarded(struct nst_jpeg *j, struct decoding *d, const uint8_t 
 	d->c.progress = &d->progress;
 	jpeg_mem_src(&d->c, data, (unsigned long)n);
 	jpeg_read_header(&d->c, TRUE);
-	return decode(j, d, reduce, part, info, out);
+	return decode(j, d, want, info);
 }
 
-int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
-			 const struct nst_box *part, struct nst_jpeg_info *info,
-			 struct nst_pixels *out, struct nst_err *err)
+static int decode_wanted(struct nst_jpeg *j, const uint8_t *data, size_t n,
+			 const struct wanted *want, struct nst_jpeg_info *info, struct nst_err *err)
 {
 	struct decoding d = {.lenient = j->lenient, .err = err};
 	int rc = nst_jpeg_info(data, n, j->limit, info, err);
@@ -497,9 +522,27 @@ int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, doub
 	d.report.error_exit = on_error;
 	d.report.emit_message = on_message;
 	d.progress.progress_monitor = on_progress;
-	rc = decode_guarded(j, &d, data, n, reduce, part, info, out);
+	rc = decode_guarded(j, &d, data, n, want, info);
 	jpeg_destroy_decompress(&d.c);
 	return rc;
+}
+
+int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+			 const struct nst_box *part, struct nst_jpeg_info *info,
+			 struct nst_pixels *out, struct nst_err *err)
+{
+	const struct wanted want = {.reduce = reduce, .part = part, .out = out};
+
+	return decode_wanted(j, data, n, &want, info, err);
+}
+
+int nst_jpeg_decode_rows(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+			 const struct nst_box *part, struct nst_jpeg_info *info,
+			 const struct nst_rows *to, struct nst_err *err)
+{
+	const struct wanted want = {.reduce = reduce, .part = part, .to = to};
+
+	return decode_wanted(j, data, n, &want, info, err);
 }
 
 int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,

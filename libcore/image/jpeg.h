@@ -72,6 +72,12 @@ int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, doub
 			 const struct nst_box *part, struct nst_jpeg_info *info,
 			 struct nst_pixels *out, struct nst_err *err) NST_MUST_CHECK;
 
+/* The same, with the rows handed on as they are decoded; what is undefined there may be left out or
+ * handed on here.  After an error those that came are worth nothing. */
+int nst_jpeg_decode_rows(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+			 const struct nst_box *part, struct nst_jpeg_info *info,
+			 const struct nst_rows *to, struct nst_err *err) NST_MUST_CHECK;
+
 /* Encode rgb (h,w,3), baseline, quality 1...100, appending to out.  sampling: 444, 422, 420, 440
  * or 411.  Equal pixels give equal bytes on one version of the codec. */
 int nst_jpeg_encode(struct nst_jpeg *j, const uint8_t *rgb, size_t h, size_t w, int quality,

@@ -231,38 +231,19 @@ static size_t middle(size_t rest)
 	return (size_t)rint((double)rest / 2);
 }
 
-static int shortest(const struct nst_preprocess *p, struct nst_preprocessor *w,
-		    const struct nst_pixels *in, uint8_t *out, struct nst_err *err)
+static void tabulate(const struct nst_preprocess *p, float table[3][256])
 {
-	size_t side = (size_t)((double)p->size / p->crop), top, left;
-	size_t h = in->h < in->w ? side : side * in->h / in->w;
-	size_t wide = in->h < in->w ? side * in->w / in->h : side;
-	int rc = nst_pixels_shape(&w->tmp, h, wide, err);
-
-	if (rc == 0)
-		rc = nst_resize(&w->resizer, in->data, in->h, in->w, NULL, p->filter, w->tmp.data,
-				h, wide, err);
-	if (rc < 0)
-		return rc;
-	top = middle(h - p->size);
-	left = middle(wide - p->size);
-	for (size_t y = 0; y < p->size; y++)
-		memcpy(out + 3 * p->size * y, w->tmp.data + 3 * ((top + y) * wide + left),
-		       3 * p->size);
-	return 0;
+	for (size_t c = 0; c < 3; c++)
+		for (size_t v = 0; v < 256; v++)
+			table[c][v] = ((float)v / 255 - p->mean[c]) / p->std[c];
 }
 
-int nst_preprocess_pixels(const struct nst_preprocess *p, struct nst_preprocessor *w,
-			  const struct nst_pixels *in, uint8_t *out, struct nst_err *err)
+/* n pixels. */
+static void look_up(float table[3][256], const uint8_t *in, size_t n, float *out)
 {
-	struct nst_box box;
-
-	if (p->cropping == NST_CROP_SHORTEST)
-		return shortest(p, w, in, out, err);
-	box = nst_box_central(in->h, in->w, p->crop);
-	return nst_resize(&w->resizer, in->data, in->h, in->w,
-			  p->cropping == NST_CROP_WHOLE ? NULL : &box, p->filter, out, p->size,
-			  p->size, err);
+	for (size_t i = 0; i < n; i++, in += 3, out += 3)
+		for (size_t c = 0; c < 3; c++)
+			out[c] = table[c][in[c]];
 }
 
 void nst_preprocess_normalise(const struct nst_preprocess *p, const uint8_t *in, size_t n,
@@ -270,16 +251,50 @@ void nst_preprocess_normalise(const struct nst_preprocess *p, const uint8_t *in,
 {
 	float table[3][256];
 
-	for (size_t c = 0; c < 3; c++)
-		for (size_t v = 0; v < 256; v++)
-			table[c][v] = ((float)v / 255 - p->mean[c]) / p->std[c];
-	for (size_t i = 0; i < n; i++, in += 3, out += 3)
-		for (size_t c = 0; c < 3; c++)
-			out[c] = table[c][in[c]];
+	tabulate(p, table);
+	look_up(table, in, n, out);
+}
+
+/* Rows of the picture resized. */
+static void take_resized(void *ctx, const uint8_t *rows, size_t y, size_t n)
+{
+	struct nst_preprocessor *w = ctx;
+
+	for (size_t i = y > w->top ? y : w->top; i < y + n && i < w->top + w->size; i++)
+		look_up(w->table, rows + 3 * ((i - y) * w->w + w->left), w->size,
+			w->out + 3 * w->size * (i - w->top));
+}
+
+int nst_preprocess_begin(const struct nst_preprocess *p, struct nst_preprocessor *w, size_t height,
+			 size_t width, float *out, struct nst_err *err)
+{
+	const struct nst_rows to = {.take = take_resized, .ctx = w};
+	struct nst_box central = nst_box_central(height, width, p->crop), *box = NULL;
+	size_t high = p->size;
+
+	w->size = w->w = p->size;
+	w->top = w->left = 0;
+	w->out = out;
+	tabulate(p, w->table);
+	if (p->cropping == NST_CROP_CENTRAL) {
+		box = &central;
+	} else if (p->cropping == NST_CROP_SHORTEST) {
+		size_t side = (size_t)((double)p->size / p->crop);
+
+		high = height < width ? side : side * height / width;
+		w->w = height < width ? side * width / height : side;
+		w->top = middle(high - p->size);
+		w->left = middle(w->w - p->size);
+	}
+	return nst_resize_begin(&w->resizer, height, width, box, p->filter, high, w->w, &to, err);
+}
+
+void nst_preprocess_take(struct nst_preprocessor *w, const uint8_t *rows, size_t y, size_t n)
+{
+	nst_resize_take(&w->resizer, rows, y, n);
 }
 
 void nst_preprocessor_release(struct nst_preprocessor *w)
 {
 	nst_resizer_release(&w->resizer);
-	nst_pixels_release(&w->tmp);
 }

@@ -64,21 +64,25 @@ int nst_preprocess_std(const char *word, float std[3], struct nst_err *err) NST_
  * again here. */
 double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w);
 
-/* The part of a h x w picture that nst_preprocess_pixels looks at, when it is decoded with that
- * reduction (nst_jpeg_decode_part). */
+/* The part of a h x w picture that preprocessing looks at, when it is decoded with that reduction
+ * (nst_jpeg_decode_part). */
 struct nst_box nst_preprocess_part(const struct nst_preprocess *p, size_t h, size_t w);
 
 /* Working memory, one a thread; zero-initialise. */
 struct nst_preprocessor {
 	struct nst_resizer resizer;
-	struct nst_pixels tmp;
+	float table[3][256]; /* normalised values */
+	size_t size;
+	size_t top, left, w; /* of the square in the picture resized, whose rows have w pixels */
+	float *out;
 };
 void nst_preprocessor_release(struct nst_preprocessor *w);
 
-/* Crop and resize in to out (size,size,3), 8 bits. */
-int nst_preprocess_pixels(const struct nst_preprocess *p, struct nst_preprocessor *w,
-			  const struct nst_pixels *in, uint8_t *out, struct nst_err *err)
-	NST_MUST_CHECK;
+/* Crop, resize and normalise a picture of height x width that comes a few rows at a time, to out
+ * (size,size,3): begin, then hand its rows on as with nst_resize_take.  Returns 0 or an error. */
+int nst_preprocess_begin(const struct nst_preprocess *p, struct nst_preprocessor *w, size_t height,
+			 size_t width, float *out, struct nst_err *err) NST_MUST_CHECK;
+void nst_preprocess_take(struct nst_preprocessor *w, const uint8_t *rows, size_t y, size_t n);
 
 /* (x / 255 - mean) / std of n pixels, out (n,3). */
 void nst_preprocess_normalise(const struct nst_preprocess *p, const uint8_t *in, size_t n,

@@ -21,6 +21,14 @@ int nst_pixels_shape(struct nst_pixels *p, size_t h, size_t w, struct nst_err *e
 int nst_pixels_copy(struct nst_pixels *p, const uint8_t *src, size_t h, size_t w,
 		    struct nst_err *err) NST_MUST_CHECK;
 
+/* Who takes a picture a few rows at a time, so that it never lies in memory as a whole: its size
+ * first, which may be refused, then rows [y,y+n) as (n,W,3), without padding, from top to bottom. */
+struct nst_rows {
+	int (*begin)(void *ctx, size_t h, size_t w, struct nst_err *err);
+	void (*take)(void *ctx, const uint8_t *rows, size_t y, size_t n);
+	void *ctx;
+};
+
 void nst_pixels_swap(struct nst_pixels *a, struct nst_pixels *b);
 void nst_pixels_release(struct nst_pixels *p);
 

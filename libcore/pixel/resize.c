@@ -2,11 +2,12 @@
  *
  * Every output pixel of a pass is a sum over a window of input pixels.  Windows and weights depend
  * on the column (row) only, so they are computed once per picture, in double, and rounded to
- * integers: the sums are then exact and the same on every machine.  The horizontal pass runs first
- * and only over rows that the vertical pass will look at, a few rows ahead of it.  Both passes are
- * the same loop over a block of neighbours, which the compiler makes vectors of.  The order of the
- * operations in windows_make is what makes the weights equal to Pillow's to the last bit; do not
- * rearrange it. */
+ * integers: the sums are then exact and the same on every machine.  The horizontal pass runs first,
+ * as rows come, and only over those that the vertical pass will look at, which follows it a chunk of
+ * outputs at a time.  A pass that changes nothing has weights of 1 and 0 and runs all the same; only
+ * of a picture that stays as it is the rows are handed on.  Both passes are the same loop over a block
+ * of neighbours, which the compiler makes vectors of.  The order of the operations in windows_make is
+ * what makes the weights equal to Pillow's to the last bit; do not rearrange it. */
 #include "libcore/pixel/resize.h"
 
 #include <math.h>
@@ -270,38 +271,6 @@ static void pass_down(const struct windows *ws, const uint8_t *src, size_t w, ui
 	}
 }
 
-/* Both passes of a picture src (.,w,3) to dst (out_h,out_w,3), or the one that is needed (`across` or
- * `down` NULL).  `half` holds the rows between them that a chunk of the second pass looks at and those
- * that are made with them, and so stays in the cache. */
-static void run_passes(const struct windows *across, const struct windows *down, const uint8_t *src,
-		       size_t h, size_t w, uint8_t *dst, size_t out_h, size_t out_w, uint8_t *half,
-		       int32_t *wide)
-{
-	const size_t rows = down ? down->first[out_h - 1] + down->count[out_h - 1] : h;
-	const size_t line = 3 * out_w;
-	size_t kept = 0, made = 0; /* rows [kept,made) are in half */
-
-	for (size_t y = 0; !down && y < h; y += ROWS)
-		pass_across(across, src + 3 * w * y, min_size(ROWS, h - y), w, dst + line * y, out_w,
-			    wide);
-	for (size_t i = 0; down && i < out_h; i += CHUNK) {
-		const size_t many = min_size(CHUNK, out_h - i), last = i + many - 1;
-		const size_t begin = down->first[i], end = down->first[last] + down->count[last];
-
-		if (across && made > begin)
-			memmove(half, half + line * (begin - kept), line * (made - begin));
-		kept = begin;
-		made = max_size(made, begin);
-		for (size_t n; across && made < end; made += n) {
-			n = min_size(ROWS, rows - made);
-			pass_across(across, src + 3 * w * made, n, w, half + line * (made - kept),
-				    out_w, wide);
-		}
-		pass_down(down, across ? half : src + 3 * w * begin, out_w, dst + line * i, i, many,
-			  wide);
-	}
-}
-
 /* Hand out the next aligned piece of the working memory; with base NULL only count. */
 static void *carve(uint8_t *base, size_t *used, size_t bytes)
 {
@@ -341,65 +310,160 @@ static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size
 	return 0;
 }
 
+/* A resizing under way; lies in the resizer's memory, before all that it points to. */
+struct nst_resizing {
+	struct windows across, down;
+	size_t w, out_h, out_w;
+	int same;          /* everything stays as it is */
+	size_t kept, made; /* rows [kept,made), resized across, are in `half` */
+	size_t end;        /* of the rows that the second pass looks at */
+	size_t done;       /* rows that came out */
+	uint8_t *half;     /* the rows that a chunk looks at and those that are made with them */
+	int32_t *wide;     /* for both passes */
+	double *row;       /* for windows_make */
+	uint8_t *whole;    /* (out_h,out_w,3) where the outputs go, or NULL: to `chunk` and on to `to` */
+	uint8_t *chunk;
+	struct nst_rows to;
+};
+
+/* Lay out the memory for z, of which all but pointers is set; with base NULL only count. */
+static size_t lay_out(struct nst_resizing *z, uint8_t *base, size_t h, double scale_y, double scale_x)
+{
+	size_t used = 0;
+	const size_t stride = max_size(z->across.stride, z->down.stride);
+	const size_t rows = inputs_of_chunk(&z->down, h, scale_y);
+	const size_t span = max_size(inputs_of_chunk(&z->across, z->w, scale_x), rows);
+
+	carve(base, &used, sizeof(*z));
+	z->row = carve(base, &used, stride * sizeof(*z->row));
+	carve_windows(&z->across, base, &used, z->out_w);
+	carve_windows(&z->down, base, &used, z->out_h);
+	z->wide = carve(base, &used, BLOCK * span * sizeof(*z->wide));
+	z->half = carve(base, &used, 3 * z->out_w * (rows + ROWS));
+	z->chunk = z->whole ? NULL : carve(base, &used, 3 * z->out_w * CHUNK);
+	return used;
+}
+
+static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box *box,
+		 enum nst_filter filter, size_t out_h, size_t out_w, uint8_t *whole,
+		 const struct nst_rows *to, struct nst_err *err)
+{
+	struct nst_box all = {0, 0, (float)w, (float)h};
+	const struct nst_box *b = box ? box : &all;
+	struct nst_resizing z = {.w = w, .out_h = out_h, .out_w = out_w, .whole = whole};
+	double scale_x, scale_y;
+	size_t used;
+
+	r->under_way = NULL;
+	if (check(h, w, b, out_h, out_w, err) < 0)
+		return err->code;
+	if (to)
+		z.to = *to;
+	/* The differences are taken in float, as the box is. */
+	scale_x = (double)(b->x1 - b->x0) / (double)out_w;
+	scale_y = (double)(b->y1 - b->y0) / (double)out_h;
+	z.same = out_w == w && b->x0 == 0 && b->x1 == (float)w && out_h == h && b->y0 == 0 &&
+		 b->y1 == (float)h;
+	z.across.stride = window_width(filter, scale_x);
+	z.down.stride = window_width(filter, scale_y);
+	used = lay_out(&z, NULL, h, scale_y, scale_x);
+	if (used > r->cap) {
+		uint8_t *grown = nst_alloc_aligned(used, 1, err);
+
+		if (!grown)
+			return err->code;
+		free(r->mem);
+		r->mem = grown;
+		r->cap = used;
+	}
+	lay_out(&z, r->mem, h, scale_y, scale_x);
+	if (!z.same) {
+		windows_make(&z.down, filter, h, b->y0, scale_y, out_h, z.row);
+		windows_make(&z.across, filter, w, b->x0, scale_x, out_w, z.row);
+		z.kept = z.made = z.down.first[0];
+		z.end = z.down.first[out_h - 1] + z.down.count[out_h - 1];
+	}
+	r->under_way = memcpy(r->mem, &z, sizeof(z));
+	return 0;
+}
+
+int nst_resize_begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box *box,
+		     enum nst_filter filter, size_t out_h, size_t out_w, const struct nst_rows *to,
+		     struct nst_err *err)
+{
+	return begin(r, h, w, box, filter, out_h, out_w, NULL, to, err);
+}
+
+/* n finished rows, at `rows` unless they are in their places. */
+static void hand_on(struct nst_resizing *z, const uint8_t *rows, size_t n)
+{
+	if (!z->whole)
+		z->to.take(z->to.ctx, rows, z->done, n);
+	z->done += n;
+}
+
+/* Forget the rows before `from`. */
+static void keep_from(struct nst_resizing *z, size_t from)
+{
+	const size_t line = 3 * z->out_w;
+
+	if (from < z->made)
+		memmove(z->half, z->half + line * (from - z->kept), line * (z->made - from));
+	else
+		z->made = from;
+	z->kept = from;
+}
+
+/* The chunks of outputs for which all rows are there. */
+static void go_down(struct nst_resizing *z)
+{
+	const struct windows *down = &z->down;
+	const size_t line = 3 * z->out_w, before = z->done;
+
+	while (z->done < z->out_h) {
+		const size_t n = min_size(CHUNK, z->out_h - z->done), last = z->done + n - 1;
+		const uint8_t *from = z->half + line * (down->first[z->done] - z->kept);
+		uint8_t *out = z->whole ? z->whole + line * z->done : z->chunk;
+
+		if (z->made < down->first[last] + down->count[last])
+			break;
+		pass_down(down, from, z->out_w, out, z->done, n, z->wide);
+		hand_on(z, out, n);
+	}
+	if (z->done > before && z->done < z->out_h)
+		keep_from(z, down->first[z->done]);
+}
+
+void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_t n)
+{
+	struct nst_resizing *z = r->under_way;
+
+	if (y > z->made) /* some are missing */
+		return;
+	if (z->same) {
+		if (z->whole)
+			memcpy(z->whole + 3 * z->w * y, rows, 3 * z->w * n);
+		z->made += n;
+		hand_on(z, rows, n);
+		return;
+	}
+	while (z->made < y + n && z->made < z->end) {
+		const size_t many = min_size(ROWS, min_size(y + n, z->end) - z->made);
+
+		pass_across(&z->across, rows + 3 * z->w * (z->made - y), many, z->w,
+			    z->half + 3 * z->out_w * (z->made - z->kept), z->out_w, z->wide);
+		z->made += many;
+		go_down(z);
+	}
+}
+
 int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	       const struct nst_box *box, enum nst_filter filter, uint8_t *dst, size_t out_h,
 	       size_t out_w, struct nst_err *err)
 {
-	struct nst_box all = {0, 0, (float)w, (float)h};
-	const struct nst_box *b = box ? box : &all;
-	int rc = check(h, w, b, out_h, out_w, err);
-	struct windows across = {0}, down = {0};
-	double scale_x, scale_y, *row;
-	size_t used, stride, span;
-	uint8_t *half = NULL;
-	int32_t *wide = NULL;
-	int need_across, need_down;
-
-	if (rc < 0)
-		return rc;
-	/* The differences are taken in float, as the box is. */
-	scale_x = (double)(b->x1 - b->x0) / (double)out_w;
-	scale_y = (double)(b->y1 - b->y0) / (double)out_h;
-	need_across = out_w != w || b->x0 != 0 || b->x1 != (float)w;
-	need_down = out_h != h || b->y0 != 0 || b->y1 != (float)h;
-	if (!need_across && !need_down) {
-		memcpy(dst, src, 3 * h * w);
-		return 0;
-	}
-	across.stride = window_width(filter, scale_x);
-	down.stride = window_width(filter, scale_y);
-	stride = max_size(across.stride, down.stride);
-	span = max_size(inputs_of_chunk(&across, w, scale_x), inputs_of_chunk(&down, h, scale_y));
-
-	/* Twice through the same list: to add up, then to hand out. */
-	for (int hand_out = 0; hand_out < 2; hand_out++) {
-		uint8_t *mem = hand_out ? r->mem : NULL;
-
-		used = 0;
-		row = carve(mem, &used, stride * sizeof *row);
-		carve_windows(&across, mem, &used, out_w);
-		carve_windows(&down, mem, &used, out_h);
-		wide = carve(mem, &used, BLOCK * span * sizeof *wide);
-		if (need_across && need_down)
-			half = carve(mem, &used,
-				     3 * out_w * (inputs_of_chunk(&down, h, scale_y) + ROWS));
-		if (!hand_out && used > r->cap) {
-			uint8_t *grown = nst_alloc_aligned(used, 1, err);
-
-			if (!grown)
-				return err->code;
-			free(r->mem);
-			r->mem = grown;
-			r->cap = used;
-		}
-	}
-
-	if (need_down)
-		windows_make(&down, filter, h, b->y0, scale_y, out_h, row);
-	if (need_across)
-		windows_make(&across, filter, w, b->x0, scale_x, out_w, row);
-	run_passes(need_across ? &across : NULL, need_down ? &down : NULL, src, h, w, dst, out_h,
-		   out_w, half, wide);
+	if (begin(r, h, w, box, filter, out_h, out_w, dst, NULL, err) < 0)
+		return err->code;
+	nst_resize_take(r, src, 0, h);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcore/pixel/pixels.h"
 #include "libcore/util/err.h"
 
 enum nst_filter {
@@ -41,6 +42,7 @@ struct nst_box nst_resize_part(size_t h, size_t w, const struct nst_box *box, en
 struct nst_resizer {
 	uint8_t *mem;
 	size_t cap;
+	struct nst_resizing *under_way; /* in mem */
 };
 void nst_resizer_release(struct nst_resizer *r);
 
@@ -50,5 +52,15 @@ void nst_resizer_release(struct nst_resizer *r);
 int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	       const struct nst_box *box, enum nst_filter filter, uint8_t *dst, size_t out_h,
 	       size_t out_w, struct nst_err *err) NST_MUST_CHECK;
+
+/* The same of a picture that comes a few rows at a time and goes on so: begin, then hand rows
+ * [y,y+n) to nst_resize_take, from top to bottom.  Those before and after the part that is looked at
+ * (nst_resize_part) may be left out; if others are, the rest does not come out.  The outputs go to
+ * to->take (of *to, which is copied, `begin` is not called) as soon as they can be made, a few rows
+ * at a time.  Until the next begin. */
+int nst_resize_begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box *box,
+		     enum nst_filter filter, size_t out_h, size_t out_w, const struct nst_rows *to,
+		     struct nst_err *err) NST_MUST_CHECK;
+void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_t n);
 
 #endif

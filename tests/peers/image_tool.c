@@ -2,6 +2,7 @@
  *
  * Requests come on standard input: a line "NAME BYTES ARGUMENT...", arguments being numbers, then
  * that many bytes.  The answer is a line "HEIGHT WIDTH" and the pixels, or "0 0 SENTENCE". */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,20 +47,36 @@ static int do_resize(const struct request *r, struct nst_pixels *out, struct nst
 			  (enum nst_filter)a[6], out->data, out->h, out->w, err);
 }
 
-/* Arguments: height, width, new size, cropping, crop, filter. */
+/* Arguments: height, width, new size, cropping, crop, filter.  As 8 bits: (v / 255 - 0) / 1. */
 static int do_preprocess(const struct request *r, struct nst_pixels *out, struct nst_err *err)
 {
 	const double *a = r->arg;
-	struct nst_pixels in = {.data = r->data, .h = (size_t)a[0], .w = (size_t)a[1]};
+	const size_t h = (size_t)a[0], w = (size_t)a[1];
 	struct nst_preprocess p;
+	float *values;
 	int rc;
 
 	nst_preprocess_init(&p, (size_t)a[2]);
+	for (int c = 0; c < 3; c++) {
+		p.mean[c] = 0;
+		p.std[c] = 1;
+	}
 	p.cropping = (enum nst_cropping)a[3];
 	p.crop = a[4];
 	p.filter = (enum nst_filter)a[5];
 	rc = nst_pixels_shape(out, p.size, p.size, err);
-	return rc < 0 ? rc : nst_preprocess_pixels(&p, &preprocessor, &in, out->data, err);
+	if (rc < 0)
+		return rc;
+	values = nst_alloc(p.size * p.size, 3 * sizeof(*values), err);
+	if (!values)
+		return err->code;
+	rc = nst_preprocess_begin(&p, &preprocessor, h, w, values, err);
+	if (rc == 0)
+		nst_preprocess_take(&preprocessor, r->data, 0, h);
+	for (size_t i = 0; rc == 0 && i < 3 * p.size * p.size; i++)
+		out->data[i] = (uint8_t)lrintf(255 * values[i]);
+	free(values);
+	return rc;
 }
 
 /* Argument: reduction. */

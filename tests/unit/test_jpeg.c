@@ -562,13 +562,148 @@ static void views_do_not_see_what_is_left_out(void **state)
 	nst_decoder_free(d);
 }
 
-/* The same of the path of evaluation. */
+/* Rows as they come, put together again. */
+struct collected {
+	struct nst_pixels pixels;
+	size_t first, next; /* rows that came */
+	int times;          /* that it was begun */
+};
+
+static int collect_begin(void *ctx, size_t h, size_t w, struct nst_err *e)
+{
+	struct collected *c = ctx;
+
+	c->first = c->next = 0;
+	c->times++;
+	return nst_pixels_shape(&c->pixels, h, w, e);
+}
+
+static void collect_take(void *ctx, const uint8_t *rows, size_t y, size_t n)
+{
+	struct collected *c = ctx;
+
+	if (c->next == 0)
+		c->first = c->next = y;
+	assert_int_equal(y, c->next);
+	assert_true(n > 0 && y + n <= c->pixels.h);
+	memcpy(c->pixels.data + 3 * c->pixels.w * y, rows, 3 * c->pixels.w * n);
+	c->next = y + n;
+}
+
+/* Of every kind of file, lying ones too: all rows, or those of a part. */
+static void rows_are_those_of_the_picture(void **state)
+{
+	struct nst_decoder *d = nst_decoder_new(&err);
+	struct nst_pixels whole = {0};
+	struct collected some = {0};
+	const struct nst_rows to = {collect_begin, collect_take, &some};
+	size_t left_out = 0;
+	struct nst_rng rng;
+
+	(void)state;
+	assert_non_null(d);
+	nst_rng_init(&rng, 8, NST_RNG_TEST, 9, 0);
+	for (int i = 0; i < 240; i++) {
+		int usual, orientation = i % 11 ? 1 : 6;
+		struct nst_buf b = any_file(i, &rng, i % 5 ? 150 : 600, &usual);
+		double reduce = i % 4 ? 0 : 1 << nst_rng_below(&rng, 4);
+		struct nst_jpeg_info info;
+		struct nst_box part;
+		size_t y0, y1, x0, x1, h, w;
+
+		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
+		h = orientation == 1 ? info.height : info.width;
+		w = orientation == 1 ? info.width : info.height;
+		assert_int_equal(nst_decode(d, 1, b.data, b.len, info.height, info.width, 3,
+					    orientation, reduce, &whole, &err), 0);
+		some.times = 0;
+		assert_int_equal(nst_decode_rows(d, 1, b.data, b.len, info.height, info.width, 3,
+						 orientation, reduce, NULL, &to, &err), 0);
+		assert_int_equal(some.times, 1);
+		assert_true(some.first == 0 && some.next == whole.h && some.pixels.h == whole.h &&
+			    some.pixels.w == whole.w);
+		assert_memory_equal(some.pixels.data, whole.data, 3 * whole.h * whole.w);
+
+		part = any_part(&rng, h, w);
+		assert_int_equal(nst_decode_rows(d, 1, b.data, b.len, info.height, info.width, 3,
+						 orientation, reduce, &part, &to, &err), 0);
+		stretch(part.y0, part.y1, (double)whole.h / (double)h, whole.h, &y0, &y1);
+		stretch(part.x0, part.x1, (double)whole.w / (double)w, whole.w, &x0, &x1);
+		assert_true(some.first <= y0 && some.next >= y1);
+		left_out += whole.h - (some.next - some.first);
+		for (size_t y = y0; y < y1; y++)
+			assert_memory_equal(some.pixels.data + 3 * (y * whole.w + x0),
+					    whole.data + 3 * (y * whole.w + x0), 3 * (x1 - x0));
+		nst_buf_release(&b);
+	}
+	assert_true(left_out > 1000);
+	nst_pixels_release(&whole);
+	nst_pixels_release(&some.pixels);
+	nst_decoder_free(d);
+}
+
+/* A picture on its way through preprocessing. */
+struct preprocessing {
+	struct nst_preprocess p;
+	struct nst_preprocessor work;
+	float *out;
+};
+
+static int preprocessing_begin(void *ctx, size_t h, size_t w, struct nst_err *e)
+{
+	struct preprocessing *t = ctx;
+
+	return nst_preprocess_begin(&t->p, &t->work, h, w, t->out, e);
+}
+
+static void preprocessing_take(void *ctx, const uint8_t *rows, size_t y, size_t n)
+{
+	struct preprocessing *t = ctx;
+
+	nst_preprocess_take(&t->work, rows, y, n);
+}
+
+/* A part of the size that is stated may be none of the picture that is there. */
+static void parts_of_another_size_are_an_error(void **state)
+{
+	static float out[3 * 40 * 40];
+	struct nst_decoder *d = nst_decoder_new(&err);
+	struct preprocessing way = {.out = out};
+	const struct nst_rows to = {preprocessing_begin, preprocessing_take, &way};
+	struct nst_rng rng;
+
+	(void)state;
+	assert_non_null(d);
+	nst_rng_init(&rng, 9, NST_RNG_TEST, 9, 0);
+	nst_preprocess_init(&way.p, 40);
+	for (int i = 0; i < 200; i++) {
+		int usual;
+		struct nst_buf b = any_file(i, &rng, 300, &usual);
+		struct nst_jpeg_info info;
+		uint32_t h, w;
+		struct nst_box part;
+
+		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
+		h = 1 + nst_rng_below(&rng, 2 * info.height);
+		w = 1 + info.width + nst_rng_below(&rng, 2 * info.width);
+		part = i % 2 ? any_part(&rng, h, w) : nst_preprocess_part(&way.p, h, w);
+		assert_int_equal(nst_decode_rows(d, 1, b.data, b.len, h, w, 3, 1, 0, &part, &to,
+						 &err),
+				 NST_EFORMAT);
+		nst_buf_release(&b);
+	}
+	nst_preprocessor_release(&way.work);
+	nst_decoder_free(d);
+}
+
+/* The path of evaluation makes the same of the part that it asks for as of everything. */
 static void evaluation_does_not_see_what_is_left_out(void **state)
 {
-	static uint8_t want[3 * 90 * 90], got[3 * 90 * 90];
+	static float want[3 * 90 * 90], got[3 * 90 * 90];
 	struct nst_decoder *d = nst_decoder_new(&err);
-	struct nst_pixels whole = {0}, some = {0};
-	struct nst_preprocessor work = {0};
+	struct nst_pixels whole = {0};
+	struct preprocessing way = {0};
+	const struct nst_rows to = {preprocessing_begin, preprocessing_take, &way};
 	struct nst_rng rng;
 
 	(void)state;
@@ -577,7 +712,7 @@ static void evaluation_does_not_see_what_is_left_out(void **state)
 	for (int i = 0; i < 600; i++) {
 		int usual, orientation = i % 11 ? 1 : 6;
 		struct nst_buf b = any_file(i, &rng, 600, &usual);
-		struct nst_preprocess p;
+		struct nst_preprocess *p = &way.p;
 		struct nst_jpeg_info info;
 		struct nst_box part;
 		size_t h, w;
@@ -586,26 +721,26 @@ static void evaluation_does_not_see_what_is_left_out(void **state)
 		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
 		h = orientation == 1 ? info.height : info.width;
 		w = orientation == 1 ? info.width : info.height;
-		nst_preprocess_init(&p, 8 + nst_rng_below(&rng, 82));
-		p.cropping = (enum nst_cropping)(i % 3);
-		p.crop = 0.5 + 0.5 * nst_rng_unit(&rng);
-		p.filter = (enum nst_filter)(i % 4);
-		reduce = nst_preprocess_reduce(&p, h, w);
-		part = nst_preprocess_part(&p, h, w);
+		nst_preprocess_init(p, 8 + nst_rng_below(&rng, 82));
+		p->cropping = (enum nst_cropping)(i % 3);
+		p->crop = 0.5 + 0.5 * nst_rng_unit(&rng);
+		p->filter = (enum nst_filter)(i % 4);
+		reduce = nst_preprocess_reduce(p, h, w);
+		part = nst_preprocess_part(p, h, w);
 		assert_int_equal(nst_decode(d, 1, b.data, b.len, info.height, info.width, 3,
 					    orientation, reduce, &whole, &err), 0);
-		assert_int_equal(nst_preprocess_pixels(&p, &work, &whole, want, &err), 0);
-		assert_int_equal(nst_pixels_shape(&some, 700, 700, &err), 0);
-		memset(some.data, 0xa5, 3 * 700 * 700);
-		assert_int_equal(nst_decode_part(d, 1, b.data, b.len, info.height, info.width, 3,
-						 orientation, reduce, &part, &some, &err), 0);
-		assert_int_equal(nst_preprocess_pixels(&p, &work, &some, got, &err), 0);
-		assert_memory_equal(got, want, 3 * p.size * p.size);
+		way.out = want;
+		assert_int_equal(preprocessing_begin(&way, whole.h, whole.w, &err), 0);
+		preprocessing_take(&way, whole.data, 0, whole.h);
+		way.out = got;
+		memset(got, 0xa5, sizeof(got));
+		assert_int_equal(nst_decode_rows(d, 1, b.data, b.len, info.height, info.width, 3,
+						 orientation, reduce, &part, &to, &err), 0);
+		assert_memory_equal(got, want, sizeof(*got) * 3 * p->size * p->size);
 		nst_buf_release(&b);
 	}
-	nst_preprocessor_release(&work);
+	nst_preprocessor_release(&way.work);
 	nst_pixels_release(&whole);
-	nst_pixels_release(&some);
 	nst_decoder_free(d);
 }
 
@@ -920,6 +1055,8 @@ int main(void)
 		cmocka_unit_test(scans_are_counted_before_they_cost),
 		cmocka_unit_test(a_part_is_what_the_whole_has_there),
 		cmocka_unit_test(views_do_not_see_what_is_left_out),
+		cmocka_unit_test(rows_are_those_of_the_picture),
+		cmocka_unit_test(parts_of_another_size_are_an_error),
 		cmocka_unit_test(evaluation_does_not_see_what_is_left_out),
 		cmocka_unit_test(damage_is_found_outside_the_part),
 		cmocka_unit_test(flipped_bytes_do_no_harm),

@@ -197,15 +197,30 @@ static void agrees_exactly_with_plain_loops(void **state)
 		struct nst_box b = {(float)x, (float)y,
 				    (float)(x + 1 + nst_rng_below(&rng, (uint32_t)w - x)),
 				    (float)(y + 1 + nst_rng_below(&rng, (uint32_t)h - y))};
-		uint8_t *src = noise(3 * h * w, (uint64_t)i), *half = malloc(3 * h * ow);
-		uint8_t *got = malloc(3 * oh * ow), *want = malloc(3 * oh * ow);
+		int across = i % 7 != 5, down = i % 7 != 6; /* or that side stays as it is */
+		uint8_t *src = noise(3 * h * w, (uint64_t)i), *half, *got, *want;
 
+		if (!across) {
+			b.x0 = 0;
+			b.x1 = (float)(ow = w);
+		}
+		if (!down) {
+			b.y0 = 0;
+			b.y1 = (float)(oh = h);
+		}
+		half = malloc(3 * h * ow);
+		got = malloc(3 * oh * ow);
+		want = malloc(3 * oh * ow);
 		assert_true(half && got && want);
 		assert_int_equal(nst_resize(&resizer, src, h, w, &b, f, got, oh, ow, &err), 0);
-		for (size_t r = 0; r < h; r++)
+		for (size_t r = 0; across && r < h; r++)
 			exact_line(f, src + 3 * w * r, w, 3, (double)b.x0, (double)b.x1,
 				   half + 3 * ow * r, ow, 3);
-		for (size_t c = 0; c < ow; c++)
+		if (!across)
+			memcpy(half, src, 3 * h * w);
+		if (!down)
+			memcpy(want, half, 3 * h * ow);
+		for (size_t c = 0; down && c < ow; c++)
 			exact_line(f, half + 3 * c, h, 3 * ow, (double)b.y0, (double)b.y1,
 				   want + 3 * c, oh, 3 * ow);
 		assert_memory_equal(got, want, 3 * oh * ow);
@@ -214,6 +229,85 @@ static void agrees_exactly_with_plain_loops(void **state)
 		free(got);
 		free(want);
 	}
+}
+
+/* Outputs of a resizing by rows, in their places. */
+struct outputs {
+	uint8_t *data;
+	size_t w, next;
+};
+
+static void put(void *ctx, const uint8_t *rows, size_t y, size_t n)
+{
+	struct outputs *o = ctx;
+
+	assert_int_equal(y, o->next);
+	memcpy(o->data + 3 * o->w * y, rows, 3 * o->w * n);
+	o->next = y + n;
+}
+
+/* In portions of any size, from anywhere before the first row that is looked at. */
+static void rows_come_out_as_of_the_whole(void **state)
+{
+	struct nst_rng rng;
+	struct nst_resizer by_rows = {0};
+
+	(void)state;
+	nst_rng_init(&rng, 3, NST_RNG_TEST, 1, 0);
+	for (int i = 0; i < 300; i++) {
+		enum nst_filter f = (enum nst_filter)(i % 4);
+		size_t h = 1 + nst_rng_below(&rng, 250), w = 1 + nst_rng_below(&rng, 90);
+		size_t oh = i % 10 ? 1 + nst_rng_below(&rng, 90) : h;
+		size_t ow = i % 20 ? 1 + nst_rng_below(&rng, 90) : w;
+		uint32_t x = nst_rng_below(&rng, (uint32_t)w), y = nst_rng_below(&rng, (uint32_t)h);
+		struct nst_box b = {(float)x, (float)y,
+				    (float)(x + 1 + nst_rng_below(&rng, (uint32_t)w - x)),
+				    (float)(y + 1 + nst_rng_below(&rng, (uint32_t)h - y))};
+		const struct nst_box *box = i % 5 ? &b : NULL;
+		struct nst_box part = {0, 0, (float)w, (float)h};
+		uint8_t *src = noise(3 * h * w, (uint64_t)i), *want = malloc(3 * oh * ow);
+		struct outputs got = {malloc(3 * oh * ow), ow, 0};
+		const struct nst_rows to = {.take = put, .ctx = &got};
+		uint32_t most = 1 + nst_rng_below(&rng, 80);
+
+		assert_true(want && got.data);
+		if (box)
+			part = nst_resize_part(h, w, box, f, oh, ow);
+		assert_int_equal(nst_resize(&resizer, src, h, w, box, f, want, oh, ow, &err), 0);
+		assert_int_equal(nst_resize_begin(&by_rows, h, w, box, f, oh, ow, &to, &err), 0);
+		for (size_t at = (size_t)part.y0, n; at < (size_t)ceilf(part.y1); at += n) {
+			n = 1 + nst_rng_below(&rng, most);
+			n = n < h - at ? n : h - at;
+			nst_resize_take(&by_rows, src + 3 * w * at, at, n);
+		}
+		assert_int_equal(got.next, oh);
+		assert_memory_equal(got.data, want, 3 * oh * ow);
+		free(src);
+		free(want);
+		free(got.data);
+	}
+	nst_resizer_release(&by_rows);
+}
+
+/* A row that is not there does not become one of something else. */
+static void missing_rows_end_it(void **state)
+{
+	uint8_t *src = noise(3 * 60 * 30, 5), dst[3 * 20 * 10];
+	struct outputs got = {dst, 10, 0};
+	const struct nst_rows to = {.take = put, .ctx = &got};
+	struct nst_resizer by_rows = {0};
+	size_t before;
+
+	(void)state;
+	assert_int_equal(nst_resize_begin(&by_rows, 60, 30, NULL, NST_BOX, 20, 10, &to, &err), 0);
+	nst_resize_take(&by_rows, src, 0, 20);
+	before = got.next;
+	nst_resize_take(&by_rows, src + 3 * 30 * 21, 21, 39);
+	assert_int_equal(got.next, before);
+	nst_resize_take(&by_rows, src + 3 * 30 * 20, 20, 40);
+	assert_int_equal(got.next, 20);
+	free(src);
+	nst_resizer_release(&by_rows);
 }
 
 static void same_size_is_a_copy(void **state)
@@ -293,6 +387,31 @@ static void pixels_grow_and_swap(void **state)
 
 /* ---- preprocessing ---- */
 
+/* A picture as 8 bits a channel, of (v / 255 - 0) / 1; its rows come in two portions. */
+static void preprocess(const struct nst_preprocess *settings, const struct nst_pixels *in,
+		       uint8_t *out)
+{
+	struct nst_preprocess p = *settings;
+	struct nst_preprocessor work = {0};
+	const size_t n = 3 * p.size * p.size, first = (in->h + 1) / 2;
+	float *values = malloc(n * sizeof(*values));
+
+	assert_non_null(values);
+	for (int c = 0; c < 3; c++) {
+		p.mean[c] = 0;
+		p.std[c] = 1;
+	}
+	assert_int_equal(nst_preprocess_begin(&p, &work, in->h, in->w, values, &err), 0);
+	nst_preprocess_take(&work, in->data, 0, first);
+	nst_preprocess_take(&work, in->data + 3 * in->w * first, first, in->h - first);
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (uint8_t)lrintf(255 * values[i]);
+		assert_true(values[i] == (float)out[i] / 255);
+	}
+	nst_preprocessor_release(&work);
+	free(values);
+}
+
 static void central_box_is_the_papers(void **state)
 {
 	static const struct {
@@ -319,22 +438,19 @@ static void central_box_is_the_papers(void **state)
 static void small_pictures_pass_unchanged(void **state)
 {
 	struct nst_preprocess p;
-	struct nst_preprocessor work = {0};
 	struct nst_pixels in = {noise(3 * 32 * 32, 9), 32, 32, 0};
 	uint8_t out[3 * 32 * 32];
 
 	(void)state;
 	nst_preprocess_init(&p, 32);
-	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+	preprocess(&p, &in, out);
 	assert_memory_equal(in.data, out, sizeof out);
-	nst_preprocessor_release(&work);
 	nst_pixels_release(&in);
 }
 
 static void croppings_take_what_they_say(void **state)
 {
 	struct nst_preprocess p;
-	struct nst_preprocessor work = {0};
 	struct nst_pixels in = {noise(3 * 50 * 90, 10), 50, 90, 0};
 	uint8_t out[3 * 20 * 20], want[3 * 20 * 20], mid[3 * 40 * 72];
 	struct nst_box box = {25, 5, 65, 45}; /* .8 of 50 is 40 */
@@ -342,25 +458,24 @@ static void croppings_take_what_they_say(void **state)
 	(void)state;
 	nst_preprocess_init(&p, 20);
 	p.crop = 0.8;
-	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+	preprocess(&p, &in, out);
 	assert_int_equal(
 		nst_resize(&resizer, in.data, 50, 90, &box, NST_BICUBIC, want, 20, 20, &err), 0);
 	assert_memory_equal(out, want, sizeof out);
 
 	p.cropping = NST_CROP_SHORTEST;
 	p.crop = 0.5; /* to 40 x 72, then the middle 20 x 20 */
-	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+	preprocess(&p, &in, out);
 	assert_int_equal(
 		nst_resize(&resizer, in.data, 50, 90, NULL, NST_BICUBIC, mid, 40, 72, &err), 0);
 	for (size_t y = 0; y < 20; y++)
 		assert_memory_equal(out + 60 * y, mid + 3 * ((10 + y) * 72 + 26), 60);
 
 	p.cropping = NST_CROP_WHOLE;
-	assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+	preprocess(&p, &in, out);
 	assert_int_equal(
 		nst_resize(&resizer, in.data, 50, 90, NULL, NST_BICUBIC, want, 20, 20, &err), 0);
 	assert_memory_equal(out, want, sizeof out);
-	nst_preprocessor_release(&work);
 	nst_pixels_release(&in);
 }
 
@@ -389,7 +504,6 @@ static void crops_are_named_in_two_ways(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		size_t side = cases[i].side, size = cases[i].size, at = (side - size) / 2;
 		struct nst_pixels in = {noise(3 * side * side, 11), side, side, 0};
-		struct nst_preprocessor work = {0};
 		uint8_t *out = malloc(3 * size * size);
 
 		assert_non_null(out);
@@ -400,11 +514,10 @@ static void crops_are_named_in_two_ways(void **state)
 		 * half, as Python rounds. */
 		if ((side - size) % 4 == 3)
 			at++;
-		assert_int_equal(nst_preprocess_pixels(&p, &work, &in, out, &err), 0);
+		preprocess(&p, &in, out);
 		for (size_t y = 0; y < size; y++)
 			assert_memory_equal(out + 3 * size * y,
 					    in.data + 3 * ((at + y) * side + at), 3 * size);
-		nst_preprocessor_release(&work);
 		nst_pixels_release(&in);
 		free(out);
 	}
@@ -496,6 +609,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_with_the_twin),
 		cmocka_unit_test(agrees_exactly_with_plain_loops),
+		cmocka_unit_test(rows_come_out_as_of_the_whole),
+		cmocka_unit_test(missing_rows_end_it),
 		cmocka_unit_test(same_size_is_a_copy),
 		cmocka_unit_test(a_whole_box_of_its_size_is_a_crop),
 		cmocka_unit_test(nonsense_is_refused),
