@@ -19,10 +19,8 @@
 #include "libcore/nn/shortcut.h"
 
 enum {
-	INPUT = 0,               /* number of the tensor of images */
 	GROUP_BYTES = 768 << 10, /* activations of a group */
 	GROUP_MOST = 32,         /* images in a group, a power of two */
-	LOADED_LEAST = 4,        /* images loaded one after another, a power of two */
 	PHASES = 6,              /* groups of 1, 2, 4 ... GROUP_MOST */
 	BAND_BYTES = 448 << 10,  /* lines between a convolution and the depthwise one behind it */
 	WEIGHT_USES = 64,        /* products with each weight that make it worth being loaded again */
@@ -503,21 +501,6 @@ static void least_plan(struct nst_infer *inf)
 		inf->least *= 2;
 }
 
-/* Images are loaded some at a time, even where fewer go through the first steps together: what loads
- * them finds its code and tables in the caches from the second on.  They stay until the steps that
- * take fewer are done with all of them. */
-static void input_hold(const struct nst_infer *inf, struct nst_span *input, size_t *held)
-{
-	size_t p = 0;
-
-	if (*held >= LOADED_LEAST)
-		return;
-	*held = LOADED_LEAST;
-	input->first = 0;
-	while (p < inf->nphases && inf->phase[p].group < LOADED_LEAST)
-		touch(input, inf->phase[p++].end - 1);
-}
-
 /* Places of the tensors; those that folding did away with get no room.  What a later phase reads is
  * there, bit by bit, while the earlier phases run again and again. */
 static int arena_plan(struct nst_infer *inf, struct nst_err *err)
@@ -551,8 +534,6 @@ static int arena_plan(struct nst_infer *inf, struct nst_err *err)
 		if (phase_of(inf, s->first) < last)
 			s->first = 0;
 		inf->held[t] = inf->phase[last].group;
-		if (t == INPUT)
-			input_hold(inf, s, &inf->held[t]);
 		s->size = inf->held[t] * floats_of(&net->tensor[t]);
 	}
 	r = nst_plan(span, net->ntensors, &inf->arena, err);
@@ -848,39 +829,28 @@ static void note_failure(struct nst_infer *inf, unsigned worker, size_t row,
 		;
 }
 
-/* A task under way on a worker: rows [from, from+n). */
+/* A task under way on a worker: rows from `from` on. */
 struct task {
 	struct nst_infer *inf;
-	size_t from, n;
+	size_t from;
 	unsigned worker;
 	float *memory;
 };
-
-/* Those images of a task, from `at` on, that the input has room for. */
-static int images_load(const struct task *task, size_t at)
-{
-	struct nst_infer *inf = task->inf;
-	size_t end = at + inf->held[INPUT] < task->n ? at + inf->held[INPUT] : task->n;
-	struct nst_err err = { 0 };
-
-	for (; at < end; at++) {
-		if (inf->load(inf->ctx, task->from + at, task->worker,
-			      tensor_at(inf, task->memory, INPUT, at), &err)) {
-			note_failure(inf, task->worker, task->from + at, &err);
-			return err.code;
-		}
-	}
-	return 0;
-}
 
 /* The images [at, at+n) of a task up to the end of phase p. */
 static int phase_run(const struct task *task, size_t p, size_t at, size_t n)
 {
 	struct nst_infer *inf = task->inf;
+	struct nst_err err = { 0 };
 	double since;
 
-	if (p == 0 && at % inf->held[INPUT] == 0 && images_load(task, at))
-		return NST_EINVAL;
+	for (size_t i = 0; i < n && p == 0; i++) {
+		if (inf->load(inf->ctx, task->from + at + i, task->worker,
+			      tensor_at(inf, task->memory, 0, at + i), &err)) {
+			note_failure(inf, task->worker, task->from + at + i, &err);
+			return err.code;
+		}
+	}
 	for (size_t i = 0; i < n && p > 0; i += inf->phase[p - 1].group) {
 		size_t group = inf->phase[p - 1].group;
 
@@ -913,18 +883,19 @@ static size_t task_images(const struct nst_infer *inf, size_t left)
 static void task_run(void *ctx, size_t number, unsigned worker)
 {
 	struct nst_infer *inf = ctx;
-	size_t classes = inf->net->classes;
-	struct task task = { .inf = inf, .worker = worker, .memory = inf->memory[worker] };
+	size_t from = 0, n, classes = inf->net->classes;
+	struct task task = { inf, 0, worker, inf->memory[worker] };
 
 	for (size_t i = 0; i < number; i++)
-		task.from += task_images(inf, inf->n - task.from);
-	task.n = task_images(inf, inf->n - task.from);
+		from += task_images(inf, inf->n - from);
+	n = task_images(inf, inf->n - from);
+	task.from = from;
 	/* Rows below the lowest failure are still tried: the sentence is that of the first. */
-	if (task.from >= atomic_load(&inf->lowest) || phase_run(&task, inf->nphases - 1, 0, task.n))
+	if (from >= atomic_load(&inf->lowest) || phase_run(&task, inf->nphases - 1, 0, n))
 		return;
-	memcpy(inf->logits + task.from * classes,
+	memcpy(inf->logits + from * classes,
 	       tensor_at(inf, task.memory, inf->step[inf->nsteps - 1].out, 0),
-	       task.n * classes * sizeof(float));
+	       n * classes * sizeof(float));
 }
 
 static size_t tasks_count(const struct nst_infer *inf)
