@@ -133,9 +133,9 @@ static void test_bfloat16_is_near(void **state)
 	free(params);
 }
 
-/* Maps too large for the cache are made some lines at a time, image by image, while others wait that
- * were loaded with it (one thread: 4 and 2): the logits are those of a grain, which knows nothing of
- * that, with running statistics. */
+/* Maps too large for the cache are made some lines at a time, of one image or two while the later
+ * steps wait for more of them: the logits are those of a grain, which knows nothing of that, with
+ * running statistics. */
 static void check_large_maps(const char *name, size_t size)
 {
 	enum { FEW = 6 };
