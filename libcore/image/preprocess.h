@@ -79,7 +79,8 @@ struct nst_preprocessor {
 void nst_preprocessor_release(struct nst_preprocessor *w);
 
 /* Crop, resize and normalise a picture of height x width that comes a few rows at a time, to out
- * (size,size,3): begin, then hand its rows on as with nst_resize_take.  Returns 0 or an error. */
+ * (size,size,3), which is the caller's: begin, then hand its rows (n,width,3) on as with
+ * nst_resize_take.  Returns 0 or the errors of nst_resize. */
 int nst_preprocess_begin(const struct nst_preprocess *p, struct nst_preprocessor *w, size_t height,
 			 size_t width, float *out, struct nst_err *err) NST_MUST_CHECK;
 void nst_preprocess_take(struct nst_preprocessor *w, const uint8_t *rows, size_t y, size_t n);

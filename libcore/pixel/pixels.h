@@ -22,7 +22,8 @@ int nst_pixels_copy(struct nst_pixels *p, const uint8_t *src, size_t h, size_t w
 		    struct nst_err *err) NST_MUST_CHECK;
 
 /* Who takes a picture a few rows at a time, so that it never lies in memory as a whole: its size
- * first, which may be refused, then rows [y,y+n) as (n,W,3), without padding, from top to bottom. */
+ * first, which may be refused (0 or an error), then rows [y,y+n) as (n,W,3), 8 bits, without padding,
+ * from top to bottom, which are there for the time of the call. */
 struct nst_rows {
 	int (*begin)(void *ctx, size_t h, size_t w, struct nst_err *err);
 	void (*take)(void *ctx, const uint8_t *rows, size_t y, size_t n);

@@ -410,7 +410,7 @@ static void keep_from(struct nst_resizing *z, size_t from)
 	if (from < z->made)
 		memmove(z->half, z->half + line * (from - z->kept), line * (z->made - from));
 	else
-		z->made = from;
+		z->made = from; /* rounding may leave a row between two windows of a box */
 	z->kept = from;
 }
 
@@ -438,7 +438,7 @@ void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_
 {
 	struct nst_resizing *z = r->under_way;
 
-	if (y > z->made) /* some are missing */
+	if (!z || y > z->made) /* never begun, or some are missing */
 		return;
 	if (z->same) {
 		if (z->whole)

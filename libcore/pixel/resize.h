@@ -56,8 +56,9 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 /* The same of a picture that comes a few rows at a time and goes on so: begin, then hand rows
  * [y,y+n) to nst_resize_take, from top to bottom.  Those before and after the part that is looked at
  * (nst_resize_part) may be left out; if others are, the rest does not come out.  The outputs go to
- * to->take (of *to, which is copied, `begin` is not called) as soon as they can be made, a few rows
- * at a time.  Until the next begin. */
+ * to->take as soon as they can be made, a few rows (n,out_w,3) at a time; *to is copied, and its
+ * `begin` is not called.  Returns 0 or the errors of nst_resize; after an error nothing is taken until
+ * the next begin. */
 int nst_resize_begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box *box,
 		     enum nst_filter filter, size_t out_h, size_t out_w, const struct nst_rows *to,
 		     struct nst_err *err) NST_MUST_CHECK;

@@ -299,6 +299,10 @@ static void missing_rows_end_it(void **state)
 	size_t before;
 
 	(void)state;
+	assert_int_equal(nst_resize_begin(&by_rows, 60, 30, NULL, NST_BOX, 0, 10, &to, &err),
+			 NST_EINVAL);
+	nst_resize_take(&by_rows, src, 0, 60);
+	assert_int_equal(got.next, 0);
 	assert_int_equal(nst_resize_begin(&by_rows, 60, 30, NULL, NST_BOX, 20, 10, &to, &err), 0);
 	nst_resize_take(&by_rows, src, 0, 20);
 	before = got.next;
