@@ -131,7 +131,7 @@ static int write_results(const struct eval *f, const struct nst_evaluation *e,
 int main(int argc, char **argv)
 {
 	static struct eval f = {.common = NST_COMMON_DEFAULT, .temperature = 1};
-	struct nst_evaluation e = {.progress = show_progress};
+	struct nst_evaluation e = {0};
 	const struct nst_opt opts[] = {
 		NST_OPT_LIST('m', "model", "MODEL", &f.models,
 			     "evaluate this model; the probabilities of several are averaged"),
@@ -183,7 +183,8 @@ int main(int argc, char **argv)
 			     f.temperature, NST_FLOAT32, pool, &err) < 0))
 		nst_die(&err);
 	nst_progress_start(&progress, "evaluating", "images", 0);
-	e.ctx = &progress;
+	if (e.labeler)
+		nst_labeler_progress(e.labeler, show_progress, &progress);
 	if (nst_evaluate(&e, in, &err) < 0)
 		nst_die(&err);
 	nst_progress_end(&progress);

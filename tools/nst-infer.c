@@ -89,6 +89,19 @@ static int calibrate(const struct infer *f, struct nst_labeling *l, struct nst_d
 	return 0;
 }
 
+static int label(struct nst_labeling *l, struct nst_in *in, struct nst_err *err)
+{
+	struct nst_progress progress;
+	int r;
+
+	nst_progress_start(&progress, "labeling", "images", 0);
+	nst_labeler_progress(l->labeler, show_progress, &progress);
+	r = nst_label_shards(l, in, err);
+	nst_labeler_progress(l->labeler, NULL, NULL);
+	nst_progress_end(&progress);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	static struct infer f = {
@@ -141,12 +154,11 @@ int main(int argc, char **argv)
 	struct nst_out_options out = {.compress = (enum nst_compress)f.compress};
 	struct nst_labeling l = {
 		.stream = nst_is_stdout(f.common.output), .type = f.precision ? NST_F32 : NST_F16,
-		.carry = f.carry, .progress = show_progress,
+		.carry = f.carry,
 		.k = f.topk != NST_LABELING_HARD ? f.topk
 		     : f.form == UNSAID          ? NST_LABELING_SOFT
 						 : f.form,
 	};
-	struct nst_progress progress;
 	struct nst_dataset *calibrated = NULL;
 	const char **inputs;
 	struct nst_pool *pool;
@@ -160,7 +172,6 @@ int main(int argc, char **argv)
 	out.run = f.common.no_provenance ? NULL : run;
 	out.inputs = inputs;
 	out.ninputs = n + more.n;
-	l.ctx = &progress;
 	if (!inputs || nst_pool_new((unsigned)f.common.threads, &pool, &err) < 0 ||
 	    nst_labeler_new(&l.labeler, f.models.word, f.models.n, (enum nst_weights)f.weights,
 			    isnan(f.temperature) ? 1 : f.temperature,
@@ -172,13 +183,11 @@ int main(int argc, char **argv)
 	    nst_in_open(&in, paths, n, NST_KIND_BIT(NST_SHARD), &spool, &err) < 0 ||
 	    nst_out_open(&l.out, f.common.output, &out, &err) < 0)
 		nst_die(&err);
-	nst_progress_start(&progress, "labeling", "images", 0);
 	if ((f.calibrate.n && calibrate(&f, &l, &calibrated, &err) < 0) ||
-	    nst_label_shards(&l, in, &err) < 0) {
+	    label(&l, in, &err) < 0) {
 		nst_out_abort(l.out);
 		nst_die(&err);
 	}
-	nst_progress_end(&progress);
 	nst_in_close(in);
 	if (nst_out_close(l.out, &err) < 0 ||
 	    nst_profiling_write(l.profile, tool.name, f.profile, &err) < 0)

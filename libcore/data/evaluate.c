@@ -75,8 +75,6 @@ static int ask_models(struct nst_evaluation *e, const struct nst_dataset *ds, st
 		if (ask_batch(e, ds, first, n, err) < 0 ||
 		    count_rows(e, ds, first, n, err) < 0)
 			return err->code;
-		if (e->progress)
-			e->progress(e->ctx, e->metrics.rows + e->skipped);
 	}
 	return 0;
 }

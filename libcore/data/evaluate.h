@@ -11,8 +11,6 @@ struct nst_evaluation {
 	struct nst_labeler *labeler;      /* models to ask; NULL: the input is predictions */
 	int skip_unlabeled;               /* count unlabeled rows instead of refusing them */
 	int fit;                          /* fit a temperature to the rows; keeps all logits */
-	void (*progress)(void *ctx, uint64_t rows); /* rows so far; may be NULL */
-	void *ctx;
 
 	struct nst_metrics metrics;
 	uint64_t skipped;

@@ -3,6 +3,7 @@
  * Every model has its own preprocessing, therefore its own loader.  Probabilities are summed model
  * by model, a batch at a time; one model is the ensemble of one. */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,9 @@ struct nst_labeler {
 	struct nst_buf uuids;
 	struct nst_buf logits, sum;   /* (n,K) float, double */
 	struct nst_buf key;           /* (n) uint64_t, with noise */
+	void (*at)(void *ctx, uint64_t rows); /* progress */
+	void *at_ctx;
+	atomic_uint_fast64_t loaded;  /* images, by any model */
 };
 
 static const char *name_of(const struct member *m)
@@ -184,6 +188,13 @@ int nst_labeler_profile(struct nst_labeler *l, struct nst_profile *profile, stru
 	return 0;
 }
 
+void nst_labeler_progress(struct nst_labeler *l, void (*at)(void *ctx, uint64_t rows), void *ctx)
+{
+	l->at = at;
+	l->at_ctx = ctx;
+	atomic_store(&l->loaded, 0);
+}
+
 struct nst_classes nst_labeler_classes(const struct nst_labeler *l)
 {
 	return classes_of(&l->member[0]);
@@ -262,9 +273,28 @@ static void add_rows(void *ctx, size_t number, unsigned worker)
 	}
 }
 
+/* Rows on their way into one model. */
+struct asking {
+	struct nst_labeler *labeler;
+	nst_load_fn load; /* of range */
+	struct nst_load_range range;
+};
+
+static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	struct asking *a = ctx;
+	struct nst_labeler *l = a->labeler;
+	uint64_t loaded = atomic_fetch_add_explicit(&l->loaded, 1, memory_order_relaxed) + 1;
+
+	/* Worker 0 is the thread that runs the others. */
+	if (l->at && worker == 0)
+		l->at(l->at_ctx, loaded / l->members);
+	return a->load(&a->range, row, worker, dst, err);
+}
+
 /* The same as nst_infer_run with noise; draws are keyed by the keys of the rows. */
-static int run_noised(struct nst_labeler *l, struct member *m, struct nst_load_range *range,
-		      size_t n, struct nst_err *err)
+static int run_noised(struct nst_labeler *l, struct member *m, struct asking *asking, size_t n,
+		      struct nst_err *err)
 {
 	uint64_t *key;
 
@@ -275,10 +305,10 @@ static int run_noised(struct nst_labeler *l, struct member *m, struct nst_load_r
 	for (size_t i = 0; i < n; i++) {
 		struct nst_datum d;
 
-		nst_dataset_get(l->ds, nst_load_row(range, i), &d);
+		nst_dataset_get(l->ds, nst_load_row(&asking->range, i), &d);
 		key[i] = d.hash;
 	}
-	return nst_noised_run(m->noised, n, key, nst_load_train_range, range,
+	return nst_noised_run(m->noised, n, key, load_row, asking,
 			      (float *)(void *)l->logits.data, err);
 }
 
@@ -286,12 +316,15 @@ static int run_noised(struct nst_labeler *l, struct member *m, struct nst_load_r
 static int ask_member(struct nst_labeler *l, struct member *m, const struct nst_load_range *rows,
 		      size_t n, struct nst_err *err)
 {
-	struct nst_load_range range = {m->loader, rows->first, rows->row};
+	struct asking asking = {
+		l, m->noised ? nst_load_train_range : nst_load_range,
+		{m->loader, rows->first, rows->row},
+	};
 	float *logits = (float *)(void *)l->logits.data;
 	size_t classes = (size_t)m->file.model.classes;
 
-	if ((m->noised ? run_noised(l, m, &range, n, err) :
-			 nst_infer_run(m->infer, n, nst_load_range, &range, logits, err)) < 0)
+	if ((m->noised ? run_noised(l, m, &asking, n, err) :
+			 nst_infer_run(m->infer, n, load_row, &asking, logits, err)) < 0)
 		return err->code;
 	for (size_t i = 0; i < n * classes; i++) {
 		char name[256];

@@ -45,6 +45,11 @@ const char *nst_labeler_uuids(const struct nst_labeler *l);
 size_t nst_labeler_models(const struct nst_labeler *l);
 const struct nst_image *nst_labeler_image(const struct nst_labeler *l, size_t i);
 
+/* Tell how far it is while it works: how many rows' images have been loaded since, by all models
+ * together, divided by their number.  Called now and then by the thread that calls nst_labeler_run and
+ * its like, from inside of them; NULL: no longer. */
+void nst_labeler_progress(struct nst_labeler *l, void (*at)(void *ctx, uint64_t rows), void *ctx);
+
 /* Turn to the rows of a sealed table, which must outlive the calls of run that follow. */
 int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struct nst_err *err)
 	NST_MUST_CHECK;

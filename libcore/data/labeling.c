@@ -29,7 +29,6 @@ static int label_rows(struct nst_labeling *l, const struct nst_dataset *ds, floa
 			l->confidence_sum += row[nst_argmax(row, classes)];
 		}
 		l->done += n;
-		l->progress(l->ctx, l->done);
 	}
 	return 0;
 }

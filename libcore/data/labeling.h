@@ -19,8 +19,6 @@ struct nst_labeling {
 	const struct nst_dataset *calibrated; /* rows the temperature was fitted to, or NULL; they
 					       * are parents of the output */
 	struct nst_profile *profile; /* or NULL */
-	void (*progress)(void *ctx, uint64_t rows); /* rows so far */
-	void *ctx;
 
 	uint64_t done;
 	double confidence_sum;

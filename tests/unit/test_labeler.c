@@ -1,0 +1,117 @@
+/* libcore/data/labeler: what it tells of its progress.  (tests/cli/infer.t looks at labels.) */
+#include <pthread.h>
+
+#include "libcore/data/labeler.h"
+#include "tests/unit/data_util.h"
+
+enum { ROWS = 50, THREADS = 2 };
+
+static void write_model(const char *path, uint64_t seed)
+{
+	struct nst_modelfile_content c = {.class_name = abc};
+	struct nst_preprocess preprocess;
+	struct nst_modelfile_build b;
+	struct nst_arch arch;
+	struct nst_net *net;
+	float *params;
+
+	OK(nst_arch_find("resnet20", &arch, &err));
+	OK(nst_net_new(&arch, SIDE, 3, &net, &err));
+	params = nst_zalloc(net->nfloats, sizeof(*params), &err);
+	assert_non_null(params);
+	nst_net_init(net, seed, params);
+	nst_preprocess_init(&preprocess, SIDE);
+	c.net = net;
+	c.params = params;
+	c.preprocess = &preprocess;
+	OK(nst_modelfile_build(&b, &c, &err));
+	OK(nst_out_file(path, NULL, b.build, &err));
+	nst_modelfile_build_release(&b);
+	nst_net_free(net);
+	free(params);
+}
+
+struct told {
+	pthread_t thread;
+	uint64_t last;
+	size_t times;
+};
+
+static void take_progress(void *ctx, uint64_t rows)
+{
+	struct told *t = ctx;
+
+	assert_true(pthread_equal(t->thread, pthread_self()));
+	assert_true(rows >= t->last);
+	t->last = rows;
+	t->times++;
+}
+
+/* Run all rows in two parts. */
+static void run(struct nst_labeler *l, float *p)
+{
+	OK(nst_labeler_run(l, 0, 30, p, &err));
+	OK(nst_labeler_run(l, 30, ROWS - 30, p + 30 * 3, &err));
+}
+
+/* Told from inside, by the thread that called, ever more, and no more than there is; the labels are those
+ * of a labeler that tells nothing. */
+static void progress_of(size_t models, unsigned threads, int noise)
+{
+	static const char *const path[] = {"m1.h5", "m2.h5"};
+	static const struct nst_noise_request usual = NST_NOISE_REQUEST_NONE;
+	struct nst_dataset *ds = open_file("s.h5");
+	float silent[ROWS * 3], p[ROWS * 3];
+	struct told told = {.thread = pthread_self()};
+	struct nst_labeler *l;
+	struct nst_pool *pool;
+
+	OK(nst_pool_new(threads, &pool, &err));
+	OK(nst_labeler_new(&l, path, models, NST_WEIGHTS_BEST, 1, NST_FLOAT32, pool, &err));
+	if (noise)
+		OK(nst_labeler_noise(l, &usual, &err));
+	OK(nst_labeler_begin(l, ds, &err));
+	run(l, silent);
+	nst_labeler_progress(l, take_progress, &told);
+	run(l, p);
+	assert_memory_equal(p, silent, sizeof(p));
+	assert_true(told.last <= ROWS);
+	if (threads == 1) {
+		assert_int_equal(told.last, ROWS);
+		assert_int_equal(told.times, ROWS * models);
+	}
+	nst_labeler_progress(l, take_progress, &told);
+	told.last = told.times = 0;
+	run(l, p);
+	assert_true(told.last <= ROWS);
+	nst_labeler_progress(l, NULL, NULL);
+	told.times = 0;
+	run(l, p);
+	assert_int_equal(told.times, 0);
+	nst_labeler_free(l);
+	nst_pool_free(pool);
+	nst_dataset_free(ds);
+}
+
+static void progress(void **state)
+{
+	(void)state;
+	write_model("m1.h5", 1);
+	write_model("m2.h5", 2);
+	write_pictures("s.h5", 0, ROWS, abc, 3);
+	for (size_t models = 1; models <= 2; models++) {
+		for (unsigned threads = 1; threads <= THREADS; threads++) {
+			progress_of(models, threads, 0);
+			progress_of(models, threads, 1);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(progress, scratch_make, scratch_remove),
+	};
+
+	return cmocka_run_group_tests_name("labeler", tests, NULL, NULL);
+}
