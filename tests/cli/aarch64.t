@@ -10,9 +10,9 @@ ok "aarch64 builds" make -C "$TOP" -j2 CC=$cc B="$PWD/there" libcore/nn/kernels 
 build() {
 	local name=$1
 	shift
-	(cd "$TOP/libcore" && $cc -std=c11 -D_GNU_SOURCE -O2 -ffp-contract=off -pthread -static -I.. \
-		-o "$scratch/work/$name" "../tests/cli/$name.c" "$@" \
-		"$scratch"/work/there/obj-*/libcore/{nn/kernels,par,pixel}/*.o -lm)
+	$cc -std=c11 -D_GNU_SOURCE -O2 -ffp-contract=off -pthread -static -I"$TOP" -o "$name" \
+		"$TOP/tests/cli/$name.c" "${@/#/$TOP/libcore/}" \
+		there/obj-*/libcore/{nn/kernels,par,pixel}/*.o -lm
 }
 util=(util/{err,mem,num,rng}.c)
 ok "... kernels_digest" build kernels_digest "${util[@]}"
@@ -20,10 +20,10 @@ ok "... labels_digest" build labels_digest "${util[@]}" select/target.c image/pr
 	nn/{arch,infer,net,pack,plan,profile,shortcut}.c
 
 ok "kernels of this build" kernels_digest
-here=$(awk '{ print $2 }' "$stdout" | sort -u)
+digest=$(awk '{ print $2 }' "$stdout" | sort -u)
 ok "... of aarch64" qemu-aarch64 ./kernels_digest
 cp "$stdout" kernels
-is "... make one digest" "$(awk '{ print $2 }' kernels | sort -u)" "$here"
+is "... make one digest" "$(awk '{ print $2 }' kernels | sort -u)" "$digest"
 contains "... of which NEON's is one" kernels "neon "
 
 ok "labels of this build" labels_digest

@@ -4,12 +4,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "libcore/image/preprocess.h"
 #include "libcore/nn/infer.h"
 #include "libcore/select/target.h"
 #include "libcore/util/rng.h"
+#include "tests/cli/digest.h"
 
 enum { ROWS = 5, CLASSES = 11, THREADS = 2 };
 
@@ -63,20 +63,6 @@ static int load(void *ctx, size_t row, unsigned worker, float *dst, struct nst_e
 	return rc;
 }
 
-static uint64_t digest(const float *p, size_t n) /* FNV-1a, 64 bits */
-{
-	uint64_t d = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < n; i++) {
-		uint32_t bits;
-
-		memcpy(&bits, p + i, sizeof(bits));
-		for (int shift = 0; shift < 32; shift += 8)
-			d = (d ^ (bits >> shift & 0xff)) * 0x100000001b3u;
-	}
-	return d;
-}
-
 static void label(const char *name, size_t size, struct nst_pool *pool)
 {
 	float p[ROWS * CLASSES], *params, most = 0;
@@ -102,7 +88,7 @@ static void label(const char *name, size_t size, struct nst_pool *pool)
 	/* Logits of 4 at most: of probabilities that are all 0 or 1 a digest would say little. */
 	for (size_t i = 0; i < ROWS; i++)
 		nst_softmax(p + CLASSES * i, CLASSES, most / 4.0, p + CLASSES * i);
-	printf("%s %016llx\n", name, (unsigned long long)digest(p, ROWS * CLASSES));
+	printf("%s %016llx\n", name, (unsigned long long)digest_of(DIGEST_START, p, ROWS * CLASSES));
 	nst_infer_free(infer);
 	nst_net_free(net);
 	free(params);

@@ -1,10 +1,11 @@
-/* What the tests of libcore/data share: small shards and mixes of raw images. */
+/* What the tests of libcore/data share: small shards and mixes of raw images, and models. */
 #ifndef NST_TESTS_DATA_UTIL_H
 #define NST_TESTS_DATA_UTIL_H
 
 #include "tests/unit/formats_util.h"
 
 #include "libcore/data/dataset.h"
+#include "libcore/data/modelfile.h"
 #include "libcore/util/rng.h"
 
 enum { SIDE = 8 };
@@ -136,6 +137,46 @@ UNUSED static struct nst_dataset *open_rows(const char *const *paths, size_t n)
 UNUSED static struct nst_dataset *open_file(const char *path)
 {
 	return open_rows(&path, 1);
+}
+
+UNUSED static struct nst_net *net_of(const char *arch, size_t size, size_t classes)
+{
+	struct nst_arch a;
+	struct nst_net *net = NULL;
+
+	OK(nst_arch_find(arch, &a, &err));
+	OK(nst_net_new(&a, size, classes, &net, &err));
+	return net;
+}
+
+/* Initial weights. */
+UNUSED static float *weights_of(const struct nst_net *net, uint64_t seed)
+{
+	float *p = nst_zalloc(net->nfloats, sizeof(*p), &err);
+
+	assert_non_null(p);
+	nst_net_init(net, seed, p);
+	return p;
+}
+
+/* A model of the classes abc. */
+UNUSED static void write_net(const char *path, const struct nst_net *net, const float *params,
+			     const float *ema)
+{
+	struct nst_modelfile_build b;
+	struct nst_modelfile_content c = {
+		.net = net, .class_name = abc, .params = params, .ema = ema, .epoch = 3, .step = 70,
+		.seed = 9,
+	};
+	struct nst_preprocess pre;
+
+	nst_preprocess_init(&pre, net->size);
+	pre.crop = 0.8125;
+	pre.mean[1] = 0.3f;
+	c.preprocess = &pre;
+	OK(nst_modelfile_build(&b, &c, &err));
+	OK(nst_out_file(path, NULL, b.build, &err));
+	nst_modelfile_build_release(&b);
 }
 
 #endif

@@ -3,47 +3,9 @@
 
 #include <math.h>
 
-#include "libcore/data/modelfile.h"
 #include "libcore/data/training.h"
 
 /* ---- model files -------------------------------------------------------------------------- */
-
-static struct nst_net *net_of(const char *arch, size_t size, size_t classes)
-{
-	struct nst_arch a;
-	struct nst_net *net = NULL;
-
-	OK(nst_arch_find(arch, &a, &err));
-	OK(nst_net_new(&a, size, classes, &net, &err));
-	return net;
-}
-
-static float *weights_of(const struct nst_net *net, uint64_t seed)
-{
-	float *p = nst_zalloc(net->nfloats, sizeof(*p), &err);
-
-	nst_net_init(net, seed, p);
-	return p;
-}
-
-static void write_net(const char *path, const struct nst_net *net, const float *params,
-		      const float *ema)
-{
-	struct nst_modelfile_build b;
-	struct nst_modelfile_content c = {
-		.net = net, .class_name = abc, .params = params, .ema = ema, .epoch = 3, .step = 70,
-		.seed = 9,
-	};
-	struct nst_preprocess pre;
-
-	nst_preprocess_init(&pre, net->size);
-	pre.crop = 0.8125;
-	pre.mean[1] = 0.3f;
-	c.preprocess = &pre;
-	OK(nst_modelfile_build(&b, &c, &err));
-	OK(nst_out_file(path, NULL, b.build, &err));
-	nst_modelfile_build_release(&b);
-}
 
 /* The parameters of a net lie at `found` with the values of a flat vector. */
 static void assert_params(const struct nst_net *net, const float *const *found, const float *flat)

@@ -8,25 +8,10 @@ enum { ROWS = 50, THREADS = 2 };
 
 static void write_model(const char *path, uint64_t seed)
 {
-	struct nst_modelfile_content c = {.class_name = abc};
-	struct nst_preprocess preprocess;
-	struct nst_modelfile_build b;
-	struct nst_arch arch;
-	struct nst_net *net;
-	float *params;
+	struct nst_net *net = net_of("resnet20", SIDE, 3);
+	float *params = weights_of(net, seed);
 
-	OK(nst_arch_find("resnet20", &arch, &err));
-	OK(nst_net_new(&arch, SIDE, 3, &net, &err));
-	params = nst_zalloc(net->nfloats, sizeof(*params), &err);
-	assert_non_null(params);
-	nst_net_init(net, seed, params);
-	nst_preprocess_init(&preprocess, SIDE);
-	c.net = net;
-	c.params = params;
-	c.preprocess = &preprocess;
-	OK(nst_modelfile_build(&b, &c, &err));
-	OK(nst_out_file(path, NULL, b.build, &err));
-	nst_modelfile_build_release(&b);
+	write_net(path, net, params, NULL);
 	nst_net_free(net);
 	free(params);
 }
