@@ -1,7 +1,7 @@
 /* Labeling, with or without noise.
  *
  * Every model has its own preprocessing, therefore its own loader.  Probabilities are summed model
- * by model, a batch at a time; one model is the ensemble of one. */
+ * by model, a batch at a time; those of one model alone are what the sum would be. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "libcore/util/mem.h"
 
 enum {
-	ROWS_PER_THREAD = 512, /* of a batch */
+	ROWS_PER_THREAD = 1024, /* of a batch */
 	MOST_CELLS = 1 << 23,  /* probabilities of a batch */
 	LEAST_ROWS = 64,       /* of a batch, however many classes there are */
 };
@@ -38,7 +38,7 @@ struct nst_labeler {
 	struct nst_profile *profile;
 	const struct nst_dataset *ds;
 	struct nst_buf uuids;
-	struct nst_buf logits, sum;   /* (n,K) float, double */
+	struct nst_buf logits, sum;   /* (n,K) float, double: of several models */
 	struct nst_buf key;           /* (n) uint64_t, with noise */
 	void (*at)(void *ctx, uint64_t rows); /* progress */
 	void *at_ctx;
@@ -246,30 +246,74 @@ int nst_labeler_begin(struct nst_labeler *l, const struct nst_dataset *ds, struc
 	return 0;
 }
 
-/* Logits of rows on their way into sum. */
-struct adding {
-	const struct member *member;
-	double temperature;
-	float *logits;
-	double *sum;
+enum { ROWS_PER_TASK = 16 }; /* behind the net */
+
+/* Rows of a task, of `rows`. */
+static size_t task_rows(size_t number, size_t rows, size_t *first)
+{
+	size_t left;
+
+	*first = number * ROWS_PER_TASK;
+	left = rows - *first;
+	return left < ROWS_PER_TASK ? left : ROWS_PER_TASK;
+}
+
+static void run_tasks(struct nst_labeler *l, size_t rows, nst_task_fn *fn, void *ctx)
+{
+	nst_pool_run(l->pool, (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK, fn, ctx);
+}
+
+/* Logits (rows,classes) that are to be numbers. */
+struct checking {
+	const float *logits;
 	size_t classes, rows;
+	atomic_size_t bad; /* the first row that is not, so far */
 };
 
-enum { ROWS_PER_TASK = 16 }; /* of softmax */
+static void check_rows(void *ctx, size_t number, unsigned worker)
+{
+	struct checking *c = ctx;
+	size_t first, n = task_rows(number, c->rows, &first), i = first * c->classes;
+	size_t end = (first + n) * c->classes;
+
+	(void)worker;
+	while (i < end && isfinite(c->logits[i]))
+		i++;
+	if (i < end) {
+		size_t row = i / c->classes, bad = atomic_load(&c->bad);
+
+		while (row < bad && !atomic_compare_exchange_weak(&c->bad, &bad, row))
+			continue;
+	}
+}
+
+/* One model's logits on their way into probabilities p, by way of sums if there are several models:
+ * the first one sets them, the last one divides them. */
+struct adding {
+	const struct nst_labeler *labeler;
+	size_t number;     /* of the model */
+	float *logits, *p; /* (rows,classes); of one model alone the same */
+	double *sum;       /* (rows,classes) or NULL */
+	size_t classes, rows;
+};
 
 static void add_rows(void *ctx, size_t number, unsigned worker)
 {
 	const struct adding *a = ctx;
-	size_t first = number * ROWS_PER_TASK, left = a->rows - first;
-	size_t n = left < ROWS_PER_TASK ? left : ROWS_PER_TASK;
-	float *logits = a->logits + first * a->classes;
-	double *sum = a->sum + first * a->classes;
+	const struct nst_labeler *l = a->labeler;
+	const int32_t *map = l->member[a->number].map;
+	size_t k = a->classes, first, n = task_rows(number, a->rows, &first);
 
 	(void)worker;
-	for (size_t row = 0; row < n; row++, logits += a->classes, sum += a->classes) {
-		nst_softmax(logits, a->classes, a->temperature, logits);
-		for (size_t i = 0; i < a->classes; i++)
-			sum[a->member->map[i]] += logits[i];
+	for (size_t row = first; row < first + n; row++) {
+		float *logits = a->logits + row * k;
+		double *sum = a->sum ? a->sum + row * k : NULL;
+
+		nst_softmax(logits, k, l->temperature, logits);
+		for (size_t i = 0; sum && i < k; i++)
+			sum[map[i]] = (a->number ? sum[map[i]] : 0) + logits[i];
+		for (size_t i = 0; sum && a->number + 1 == l->members && i < k; i++)
+			a->p[row * k + i] = (float)(sum[i] / (double)l->members);
 	}
 }
 
@@ -294,7 +338,7 @@ static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct n
 
 /* The same as nst_infer_run with noise; draws are keyed by the keys of the rows. */
 static int run_noised(struct nst_labeler *l, struct member *m, struct asking *asking, size_t n,
-		      struct nst_err *err)
+		      float *logits, struct nst_err *err)
 {
 	uint64_t *key;
 
@@ -308,80 +352,61 @@ static int run_noised(struct nst_labeler *l, struct member *m, struct asking *as
 		nst_dataset_get(l->ds, nst_load_row(&asking->range, i), &d);
 		key[i] = d.hash;
 	}
-	return nst_noised_run(m->noised, n, key, load_row, asking,
-			      (float *)(void *)l->logits.data, err);
+	return nst_noised_run(m->noised, n, key, load_row, asking, logits, err);
 }
 
-/* One model's logits of n rows, into l->logits. */
+/* One model's logits of n rows. */
 static int ask_member(struct nst_labeler *l, struct member *m, const struct nst_load_range *rows,
-		      size_t n, struct nst_err *err)
+		      size_t n, float *logits, struct nst_err *err)
 {
 	struct asking asking = {
 		l, m->noised ? nst_load_train_range : nst_load_range,
 		{m->loader, rows->first, rows->row},
 	};
-	float *logits = (float *)(void *)l->logits.data;
-	size_t classes = (size_t)m->file.model.classes;
+	struct checking c = {logits, (size_t)m->file.model.classes, n, n};
+	char name[256];
 
-	if ((m->noised ? run_noised(l, m, &asking, n, err) :
+	if ((m->noised ? run_noised(l, m, &asking, n, logits, err) :
 			 nst_infer_run(m->infer, n, load_row, &asking, logits, err)) < 0)
 		return err->code;
-	for (size_t i = 0; i < n * classes; i++) {
-		char name[256];
-
-		if (isfinite(logits[i]))
-			continue;
-		nst_dataset_name(l->ds, nst_load_row(rows, i / classes), name, sizeof(name));
-		return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has "
-				"diverged", name_of(m), name);
-	}
-	return 0;
+	run_tasks(l, n, check_rows, &c);
+	if (c.bad == n)
+		return 0;
+	nst_dataset_name(l->ds, nst_load_row(rows, c.bad), name, sizeof(name));
+	return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has diverged",
+			name_of(m), name);
 }
 
-/* Add one model's probabilities of n rows to sum. */
-static int add_member(struct nst_labeler *l, struct member *m, const struct nst_load_range *rows,
-		      size_t n, struct nst_err *err)
+/* Room for n rows of numbers of so many bytes; *cells becomes n * classes. */
+static int reserve_rows(struct nst_labeler *l, size_t n, struct nst_buf *b, size_t bytes,
+			size_t *cells, struct nst_err *err)
 {
-	struct adding a = {
-		.member = m, .temperature = l->temperature,
-		.logits = (float *)(void *)l->logits.data, .sum = (double *)(void *)l->sum.data,
-		.classes = (size_t)m->file.model.classes, .rows = n,
-	};
-
-	if (ask_member(l, m, rows, n, err) < 0)
-		return err->code;
-	nst_pool_run(l->pool, (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, add_rows, &a);
-	return 0;
-}
-
-/* Room for n rows; *cells becomes n * classes. */
-static int reserve_rows(struct nst_labeler *l, size_t n, size_t *cells, struct nst_err *err)
-{
-	if (nst_mul_size(n, nst_labeler_classes(l).n, cells) < 0 || *cells > SIZE_MAX / 8)
+	if (nst_mul_size(n, nst_labeler_classes(l).n, cells) < 0 || *cells > SIZE_MAX / bytes)
 		return nst_fail_mem(err, UINT64_MAX);
-	l->logits.len = l->sum.len = 0;
-	if (nst_buf_reserve(&l->logits, *cells * sizeof(float), err) < 0 ||
-	    nst_buf_reserve(&l->sum, *cells * sizeof(double), err) < 0)
-		return err->code;
-	return 0;
+	b->len = 0;
+	return nst_buf_reserve(b, *cells * bytes, err);
 }
 
 static int run_rows(struct nst_labeler *l, const struct nst_load_range *rows, size_t n, float *p,
 		    struct nst_err *err)
 {
+	struct adding a = {
+		.labeler = l, .logits = p, .p = p, .classes = nst_labeler_classes(l).n, .rows = n,
+	};
 	size_t cells;
-	double *sum;
 
-	if (reserve_rows(l, n, &cells, err) < 0)
-		return err->code;
-	sum = (double *)(void *)l->sum.data;
-	memset(sum, 0, cells * sizeof(*sum));
-	for (size_t i = 0; i < l->members; i++) {
-		if (add_member(l, &l->member[i], rows, n, err) < 0)
+	if (l->members > 1) {
+		if (reserve_rows(l, n, &l->logits, sizeof(*a.logits), &cells, err) < 0 ||
+		    reserve_rows(l, n, &l->sum, sizeof(*a.sum), &cells, err) < 0)
 			return err->code;
+		a.logits = (float *)(void *)l->logits.data;
+		a.sum = (double *)(void *)l->sum.data;
 	}
-	for (size_t i = 0; i < cells; i++)
-		p[i] = (float)(sum[i] / (double)l->members);
+	for (; a.number < l->members; a.number++) {
+		if (ask_member(l, &l->member[a.number], rows, n, a.logits, err) < 0)
+			return err->code;
+		run_tasks(l, n, add_rows, &a);
+	}
 	return 0;
 }
 
@@ -402,12 +427,12 @@ int nst_labeler_logits(struct nst_labeler *l, uint64_t first, size_t n, float *l
 	const struct nst_load_range rows = {.first = first};
 	size_t cells, classes = nst_labeler_classes(l).n;
 
-	if (reserve_rows(l, n, &cells, err) < 0)
+	if (reserve_rows(l, n, &l->logits, sizeof(*logits), &cells, err) < 0)
 		return err->code;
 	for (size_t m = 0; m < l->members; m++) {
-		const float *own = (const float *)(const void *)l->logits.data;
+		float *own = (float *)(void *)l->logits.data;
 
-		if (ask_member(l, &l->member[m], &rows, n, err) < 0)
+		if (ask_member(l, &l->member[m], &rows, n, own, err) < 0)
 			return err->code;
 		for (size_t i = 0; i < cells; i++) {
 			size_t row = i / classes, to = (size_t)l->member[m].map[i % classes];

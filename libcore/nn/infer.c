@@ -348,8 +348,9 @@ static size_t folded_floats(const struct nst_net *net)
 {
 	size_t largest = 0, widest = 0;
 
-	for (size_t i = 0; i < net->nparams; i++)
-		largest = max_size(largest, net->param[i].count);
+	for (const struct nst_op *o = net->op; o < net->op + net->nops; o++)
+		if (o->kind == NST_OP_CONV || o->kind == NST_OP_DW)
+			largest = max_size(largest, net->param[o->param[0]].count);
 	for (size_t t = 0; t < net->ntensors; t++)
 		widest = max_size(widest, net->tensor[t].c);
 	return NST_ROUND16(largest) + NST_ROUND16(widest);
