@@ -11,8 +11,9 @@
  *
  * Decoding goes by the library's older interface, since only that can leave out rows and columns;
  * encoding by TurboJPEG, of which the calls of version 2 are used (version 3 still has them).
- * Leaving out saves the transform and the colours of a place.  The entropy code has no places to
- * jump to and is read to its end, so that a damaged picture is found whatever part is wanted. */
+ * Leaving out saves the transform and the colours of a place; the entropy code has no places to jump
+ * to and is read as far as the wanted part goes down.  What lies below is not looked at: who packs
+ * pictures decodes them to their end, and a checksum tells when they have changed since. */
 #include "libcore/image/jpeg.h"
 
 #include <math.h>
@@ -411,15 +412,15 @@ static void narrow(const struct nst_jpeg_info *info, const struct jpeg_decompres
 	      win->eighths * (unsigned)c->max_h_samp_factor, 4, win->w, &win->x0, &win->x1);
 }
 
-/* Decode rows up to y1, into `cmyk` first if that is how they come.  They go to their places in a
- * picture `out`, or `out` has room for a band of them, from which they go on to `to`. */
-static void read_rows(struct jpeg_decompress_struct *c, const struct window *win, unsigned y1,
-		      uint8_t *cmyk, uint8_t *out, const struct nst_rows *to)
+/* Decode the rows of the window, into `cmyk` first if that is how they come.  They go to their places
+ * in a picture `out`, or `out` has room for a band of them, from which they go on to `to`. */
+static void read_rows(struct jpeg_decompress_struct *c, const struct window *win, uint8_t *cmyk,
+		      uint8_t *out, const struct nst_rows *to)
 {
 	const size_t bytes = cmyk ? 4 : 3, line = win->w * bytes;
 
-	while (c->output_scanline < y1) {
-		const unsigned y = c->output_scanline, n = y1 - y < BAND ? y1 - y : BAND;
+	while (c->output_scanline < win->y1) {
+		const unsigned y = c->output_scanline, n = win->y1 - y < BAND ? win->y1 - y : BAND;
 		uint8_t *place = to ? out : out + (size_t)3 * win->w * y;
 		uint8_t *first = cmyk ? cmyk : place;
 
@@ -433,12 +434,12 @@ static void read_rows(struct jpeg_decompress_struct *c, const struct window *win
 		}
 		if (cmyk)
 			rgb_from_cmyk(cmyk, (size_t)n * win->w, place);
-		if (to && y < win->y1)
+		if (to)
 			to->take(to->ctx, place, y, n);
 	}
 }
 
-/* The rows of the window, and the others as far as it takes to know that they are sound. */
+/* Of a whole picture also what follows the last row. */
 static void read_window(struct jpeg_decompress_struct *c, const struct window *win, uint8_t *cmyk,
 			uint8_t *out, const struct nst_rows *to)
 {
@@ -448,12 +449,9 @@ static void read_window(struct jpeg_decompress_struct *c, const struct window *w
 		jpeg_crop_scanline(c, &x, &wide);
 	if (win->y0)
 		jpeg_skip_scanlines(c, win->y0);
-	read_rows(c, win, win->y1, cmyk, out, to);
-	/* Skipping to the very end would skip the code, too; the last row is not looked at. */
-	if (c->output_scanline + 1 < win->h)
-		jpeg_skip_scanlines(c, win->h - 1 - c->output_scanline);
-	read_rows(c, win, win->h, cmyk, out, to);
-	jpeg_finish_decompress(c);
+	read_rows(c, win, cmyk, out, to);
+	if (win->y1 == win->h)
+		jpeg_finish_decompress(c);
 }
 
 /* What is wanted of a picture, and where it goes: out, or `to` by way of a band. */

@@ -67,7 +67,8 @@ int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double re
 
 /* The same when only a part is needed, given in pixels at full size (NULL = everything).  out has
  * the size of the whole picture; what lies more than a pixel of out outside the part is undefined,
- * the rest and the errors are those of nst_jpeg_decode. */
+ * the rest is as nst_jpeg_decode makes it, and so are the errors, except that damage below the part
+ * may be left undiscovered; that the picture ends early is not. */
 int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
 			 const struct nst_box *part, struct nst_jpeg_info *info,
 			 struct nst_pixels *out, struct nst_err *err) NST_MUST_CHECK;
