@@ -66,12 +66,8 @@ static int append(struct nst_softbuf *b, const float *p, size_t n, struct nst_er
 		return nst_buf_append(&b->probability, p, n * sizeof(*p), err);
 	if (nst_buf_reserve(&b->probability, n * sizeof(uint16_t), err) < 0)
 		return err->code;
-	for (size_t i = 0; i < n; i++) {
-		uint16_t half = nst_half_from_float(p[i]);
-
-		memcpy(b->probability.data + b->probability.len, &half, sizeof(half));
-		b->probability.len += sizeof(half);
-	}
+	nst_halves_from_floats(p, n, (uint16_t *)(void *)(b->probability.data + b->probability.len));
+	b->probability.len += n * sizeof(uint16_t);
 	return 0;
 }
 

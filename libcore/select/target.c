@@ -112,15 +112,33 @@ void nst_softmax(const float *logits, size_t classes, double temperature, float 
 	}
 }
 
+/* The largest so far, of blocks, in each of their places; what is not a number is not. */
+NST_CLONES
+static void largest_block(const float *restrict p, float *restrict largest)
+{
+	for (size_t j = 0; j < BLOCK; j++)
+		largest[j] = p[j] > largest[j] ? p[j] : largest[j];
+}
+
+/* First how much it is, a block at a time, then where that is for the first time. */
 size_t nst_argmax(const float *p, size_t classes)
 {
-	size_t best = 0;
+	float largest[BLOCK], top = p[0];
+	size_t at = 0, best = 0;
 
-	for (size_t i = 1; i < classes; i++) {
-		if (p[i] > p[best])
-			best = i;
+	if (classes >= 2 * BLOCK) {
+		for (size_t j = 0; j < BLOCK; j++)
+			largest[j] = top;
+		for (; classes - at >= BLOCK; at += BLOCK)
+			largest_block(p + at, largest);
+		for (size_t j = 0; j < BLOCK; j++)
+			top = largest[j] > top ? largest[j] : top;
 	}
-	return best;
+	for (; at < classes; at++)
+		top = p[at] > top ? p[at] : top;
+	while (best < classes && !(p[best] == top))
+		best++;
+	return best < classes ? best : 0; /* the first one is not a number */
 }
 
 size_t nst_rank(const float *p, size_t classes, size_t class)

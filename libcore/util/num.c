@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/util/clones.h"
+
+enum { HALVES = 64 }; /* numbers at a time */
+
 int nst_parse_int(const char *s, int64_t *out)
 {
 	char *end;
@@ -64,36 +68,47 @@ int nst_parse_size(const char *s, uint64_t *out)
 	return 0;
 }
 
-uint16_t nst_half_from_float(float f)
+/* Without branches, for vectors.  Rounding to a normal half is adding what makes the bits that fall
+ * away carry, one half of the last bit that stays, less 1 where that is even; a carry out of the
+ * fraction makes the next exponent.  Adding 0.5 leaves a fraction of units of 2^-24, those of subnormal
+ * halves, rounded by the addition. */
+static inline uint16_t half_from_float(float f)
 {
-	uint32_t x, sign, mant, rest, half;
-	int exp;
+	uint32_t x, sign, normal, small;
+	float magnitude, shifted;
 
 	memcpy(&x, &f, 4);
 	sign = x >> 16 & 0x8000;
 	x &= 0x7fffffff;
-	if (x > 0x7f800000)
-		return (uint16_t)(sign | 0x7e00);
-	if (x >= 0x477ff000) /* rounds to at least 65520: infinity */
-		return (uint16_t)(sign | 0x7c00);
-	if (x < 0x33000001) /* at most half of the smallest subnormal: zero */
-		return (uint16_t)sign;
-	exp = (int)(x >> 23) - 127;
-	mant = (x & 0x7fffff) | 0x800000;
-	if (exp < -14) {
-		int shift = -exp - 1; /* 14 .. 24 */
+	memcpy(&magnitude, &x, 4);
+	shifted = magnitude + 0.5f;
+	memcpy(&small, &shifted, 4);
+	small -= 0x3f000000;
+	normal = (x - (112u << 23) + 0xfff + (x >> 13 & 1)) >> 13;
+	normal = x < 0x38800000 ? small : normal;          /* below 2^-14 */
+	normal = x >= 0x477ff000 ? 0x7c00 : normal;        /* rounds to at least 65520: infinity */
+	normal = x > 0x7f800000 ? 0x7e00 : normal;
+	return (uint16_t)(sign | normal);
+}
 
-		half = mant >> shift;
-		rest = mant & ((1u << shift) - 1);
-		if (rest > 1u << (shift - 1) || (rest == 1u << (shift - 1) && half & 1))
-			half++;
-		return (uint16_t)(sign | half);
-	}
-	half = (uint32_t)(exp + 15) << 10 | (mant >> 13 & 0x3ff);
-	rest = mant & 0x1fff;
-	if (rest > 0x1000 || (rest == 0x1000 && half & 1))
-		half++;
-	return (uint16_t)(sign | half);
+uint16_t nst_half_from_float(float f)
+{
+	return half_from_float(f);
+}
+
+NST_CLONES
+static void halves_block(const float *restrict f, uint16_t *restrict h)
+{
+	for (size_t i = 0; i < HALVES; i++)
+		h[i] = half_from_float(f[i]);
+}
+
+void nst_halves_from_floats(const float *f, size_t n, uint16_t *h)
+{
+	for (; n >= HALVES; n -= HALVES, f += HALVES, h += HALVES)
+		halves_block(f, h);
+	for (size_t i = 0; i < n; i++)
+		h[i] = half_from_float(f[i]);
 }
 
 float nst_float_from_half(uint16_t h)

@@ -2,6 +2,7 @@
 #ifndef NST_UTIL_NUM_H
 #define NST_UTIL_NUM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Parse a whole decimal number.  Returns 0, or -1 when s is not one or does not fit. */
@@ -17,6 +18,7 @@ int nst_parse_size(const char *s, uint64_t *out);
 
 /* IEEE binary16 <-> binary32, round to nearest even; exact for every half. */
 uint16_t nst_half_from_float(float f);
+void nst_halves_from_floats(const float *f, size_t n, uint16_t *h);
 float nst_float_from_half(uint16_t h);
 
 #endif

@@ -676,6 +676,32 @@ static void argmax_and_rank_take_the_first_of_equals(void **state)
 		assert_int_equal(nst_rank(p, 6, i), rank[i]);
 }
 
+/* Of many numbers, some of them the same, some infinite, some not numbers: those are never larger, nor
+ * is anything larger than the first one if that is none. */
+static void argmax_of_many(void **state)
+{
+	static float p[700];
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 4, NST_RNG_TEST, 1, 0);
+	for (int round = 0; round < 2000; round++) {
+		size_t classes = 1 + nst_rng_below(&rng, 700), best = 0;
+		uint32_t kinds = 2 + nst_rng_below(&rng, 4000);
+
+		for (size_t i = 0; i < classes; i++) {
+			uint32_t v = nst_rng_below(&rng, kinds);
+
+			p[i] = v == 0 && round % 3 == 0 ? NAN : v == 1 ? -INFINITY :
+			       (float)v - (float)kinds / 2;
+		}
+		for (size_t i = 1; i < classes; i++)
+			if (p[i] > p[best])
+				best = i;
+		assert_int_equal(nst_argmax(p, classes), best);
+	}
+}
+
 static void topk_is_the_head_of_the_ranking(void **state)
 {
 	struct nst_rng rng;
@@ -745,6 +771,7 @@ int main(void)
 		cmocka_unit_test(softmax_is_that_of_single_numbers),
 		cmocka_unit_test(temper_keeps_order_and_limits),
 		cmocka_unit_test(argmax_and_rank_take_the_first_of_equals),
+		cmocka_unit_test(argmax_of_many),
 		cmocka_unit_test(topk_is_the_head_of_the_ranking),
 		cmocka_unit_test(topk_rest_is_what_is_missing),
 		cmocka_unit_test(topk_temper_equals_that_of_the_whole),

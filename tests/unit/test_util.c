@@ -268,6 +268,33 @@ static void test_rounding_to_half(void **state)
 	assert_int_equal(nst_half_from_float(-1e-30f), 0x8000);
 }
 
+/* Many at a time are as they are one by one. */
+static void test_many_halves(void **state)
+{
+	static float f[1000];
+	static uint16_t h[1000];
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 3, NST_RNG_TEST, 0, 0);
+	for (size_t round = 0; round < 2000; round++) {
+		size_t n = nst_rng_below(&rng, 1000);
+
+		for (size_t i = 0; i < n; i++) {
+			uint32_t bits = nst_rng_u32(&rng);
+
+			if (round % 2) /* of a size that halves have */
+				bits = (bits & 0x807fffff) | (96 + nst_rng_below(&rng, 50)) << 23;
+			memcpy(&f[i], &bits, sizeof(bits));
+		}
+		h[n] = 0xa5a5;
+		nst_halves_from_floats(f, n, h);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(h[i], nst_half_from_float(f[i]));
+		assert_int_equal(h[n], 0xa5a5);
+	}
+}
+
 /* ---- random numbers ----------------------------------------------------------------------- */
 
 /* Known-answer vectors of Random123 (kat_vectors, philox4x32 with 10 rounds). */
@@ -449,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_every_half),
 		cmocka_unit_test(test_rounding_to_half),
+		cmocka_unit_test(test_many_halves),
 		cmocka_unit_test(test_philox_vectors),
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_below_is_uniform),
