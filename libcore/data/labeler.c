@@ -15,8 +15,8 @@
 
 enum {
 	ROWS_PER_THREAD = 1024, /* of a batch */
-	MOST_CELLS = 1 << 23,  /* probabilities of a batch */
-	LEAST_ROWS = 64,       /* of a batch, however many classes there are */
+	MOST_CELLS = 1 << 23,   /* probabilities of a batch */
+	LEAST_ROWS = 64,        /* of a batch, however many classes there are */
 };
 
 struct member {

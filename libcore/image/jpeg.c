@@ -439,7 +439,7 @@ static void read_rows(struct jpeg_decompress_struct *c, const struct window *win
 	}
 }
 
-/* Of a whole picture also what follows the last row. */
+/* Where the window reaches the last row, what follows that is read, too. */
 static void read_window(struct jpeg_decompress_struct *c, const struct window *win, uint8_t *cmyk,
 			uint8_t *out, const struct nst_rows *to)
 {

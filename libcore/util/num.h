@@ -16,7 +16,8 @@ int nst_parse_double(const char *s, double *out);
  * Returns 0 or -1. */
 int nst_parse_size(const char *s, uint64_t *out);
 
-/* IEEE binary16 <-> binary32, round to nearest even; exact for every half. */
+/* IEEE binary16 <-> binary32, round to nearest even; exact for every half.  nst_halves_from_floats does so
+ * with n numbers f, into h (n), which is elsewhere. */
 uint16_t nst_half_from_float(float f);
 void nst_halves_from_floats(const float *f, size_t n, uint16_t *h);
 float nst_float_from_half(uint16_t h);

@@ -1266,6 +1266,25 @@ static void test_pool_and_scale(void **state)
 	}
 }
 
+/* Channels that make strips of vectors of every length, at every width of a vector. */
+static void test_mean_pool_wide(void **state)
+{
+	(void)state;
+	for (size_t c = 44; c < 300; c += c % 7 + 1) {
+		float *x = random_block(2 * 9 * c), *want = blank(2 * c);
+
+		PLAIN->mean_pool(2, 9, c, x, want);
+		for (size_t t = 1; t < ntables; t++) {
+			float *mean = blank(2 * c);
+
+			snprintf(what, sizeof(what), "mean of %zu channels %s", c, tables[t]->name);
+			tables[t]->mean_pool(2, 9, c, x, mean);
+			same_bits(mean, want, 2 * c);
+		}
+		drop_all();
+	}
+}
+
 static void test_mean_pool_value(void **state)
 {
 	(void)state;
@@ -1491,6 +1510,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_bn_without_y, teardown),
 		cmocka_unit_test_teardown(test_bn_slopes, teardown),
 		cmocka_unit_test_teardown(test_pool_and_scale, teardown),
+		cmocka_unit_test_teardown(test_mean_pool_wide, teardown),
 		cmocka_unit_test_teardown(test_mean_pool_value, teardown),
 		cmocka_unit_test_teardown(test_max_pool, teardown),
 		cmocka_unit_test_teardown(test_max_pool_value, teardown),

@@ -1,5 +1,8 @@
-/* libcore/data/labeler: what it tells of its progress.  (tests/cli/infer.t looks at labels.) */
+/* libcore/data/labeler: what it tells of its progress, and of a model that has diverged.
+ * (tests/cli/infer.t looks at labels.) */
+#include <math.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "libcore/data/labeler.h"
 #include "tests/unit/data_util.h"
@@ -92,10 +95,47 @@ static void progress(void **state)
 	}
 }
 
+/* Whichever thread finds it: the first row is named, whichever of the models it is. */
+static void no_number_is_an_error(void **state)
+{
+	static const char *const path[] = {"m1.h5", "nan.h5"};
+	struct nst_net *net = net_of("resnet20", SIDE, 3);
+	float *params = weights_of(net, 1), p[ROWS * 3];
+	struct nst_dataset *ds;
+	struct nst_pool *pool;
+
+	(void)state;
+	for (size_t i = 0; i < net->ndecay; i++)
+		params[i] = NAN;
+	write_net("nan.h5", net, params, NULL);
+	write_model("m1.h5", 1);
+	write_pictures("s.h5", 0, ROWS, abc, 3);
+	ds = open_file("s.h5");
+	OK(nst_pool_new(THREADS, &pool, &err));
+	for (size_t good = 0; good < 2; good++) {
+		struct nst_labeler *l;
+		char name[256];
+
+		OK(nst_labeler_new(&l, path + 1 - good, 1 + good, NST_WEIGHTS_BEST, 1, NST_FLOAT32, pool,
+				   &err));
+		OK(nst_labeler_begin(l, ds, &err));
+		assert_int_equal(nst_labeler_run(l, 7, ROWS - 7, p, &err), NST_EINVAL);
+		nst_dataset_name(ds, 7, name, sizeof(name));
+		assert_non_null(strstr(err.msg, "'nan.h5' gives no number for "));
+		assert_non_null(strstr(err.msg, name));
+		nst_labeler_free(l);
+	}
+	nst_pool_free(pool);
+	nst_dataset_free(ds);
+	nst_net_free(net);
+	free(params);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(progress, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(no_number_is_an_error, scratch_make, scratch_remove),
 	};
 
 	return cmocka_run_group_tests_name("labeler", tests, NULL, NULL);
