@@ -19,7 +19,7 @@ struct nst_rows {
 	char *dir;
 	uint64_t count, bytes;
 	/* columns; NST_EMBED */
-	struct nst_buf segment, image_offset, shape, codec, checksum;
+	struct nst_buf segment, image_offset, shape, codec, checksum, entry, entry_offset;
 	void **copy;
 	size_t copies, copies_cap;
 	/* NST_REFER */
@@ -47,13 +47,13 @@ struct nst_rows *nst_rows_new(enum nst_carry carry, const char *dir, struct nst_
 	return r;
 }
 
-enum { BUFFERS = 9 };
+enum { BUFFERS = 11 };
 
 static struct nst_buf *buffer(struct nst_rows *r, int i)
 {
 	struct nst_buf *const all[BUFFERS] = {
-		&r->segment, &r->image_offset, &r->shape,      &r->codec, &r->checksum,
-		&r->row,     &r->key,          &r->key_offset, &r->label,
+		&r->segment, &r->image_offset, &r->shape, &r->codec, &r->checksum,   &r->entry,
+		&r->row,     &r->entry_offset, &r->key,   &r->label, &r->key_offset,
 	};
 
 	return all[i];
@@ -218,7 +218,7 @@ static int add_embedded(struct nst_rows *r, const struct nst_sample *s, int copy
 	struct nst_segment seg = {s->data, s->size};
 	uint32_t shape[3] = {s->height, s->width, s->channels};
 	uint8_t codec = s->codec == NST_CODEC_RAW ? 0 : (uint8_t)s->orientation;
-	uint64_t end = r->bytes + s->size, checksum = nst_hash64(s->data, s->size);
+	uint64_t end = r->bytes + s->size, checksum = nst_hash64(s->data, s->size), entry_end;
 	int code = copy ? keep_copy(r, &seg, err) : 0;
 
 	if (!code)
@@ -231,6 +231,11 @@ static int add_embedded(struct nst_rows *r, const struct nst_sample *s, int copy
 		code = nst_buf_append(&r->codec, &codec, sizeof(codec), err);
 	if (!code)
 		code = nst_buf_append(&r->checksum, &checksum, sizeof(checksum), err);
+	if (!code)
+		code = nst_buf_append(&r->entry, s->entry, s->entries * sizeof(*s->entry), err);
+	entry_end = r->entry.len / sizeof(*s->entry);
+	if (!code)
+		code = nst_buf_append(&r->entry_offset, &entry_end, sizeof(entry_end), err);
 	r->bytes = end;
 	return code;
 }
@@ -264,6 +269,8 @@ static int add(struct nst_rows *r, const struct nst_sample *s, int copy, struct 
 
 	if (!code)
 		code = begin_offsets(&r->image_offset, err);
+	if (!code)
+		code = begin_offsets(&r->entry_offset, err);
 	if (!code)
 		code = r->carry == NST_EMBED ? add_embedded(r, s, copy, err) : add_reference(r, s, err);
 	if (!code)
@@ -311,6 +318,12 @@ static int build_images(struct nst_rows *r, struct nst_build *b, struct nst_err 
 		code = nst_build_column(b, "image/codec", NST_U8, n, 0, r->codec.data, err);
 	if (!code)
 		code = nst_build_column(b, "image/checksum", NST_U64, n, 0, r->checksum.data, err);
+	if (!code && r->entry.len)
+		code = nst_build_column(b, "image/entry", NST_U64, r->entry.len / sizeof(uint64_t), 0,
+					r->entry.data, err);
+	if (!code && r->entry.len)
+		code = nst_build_column(b, "image/entry_offset", NST_U64, n + 1, 0,
+					r->entry_offset.data, err);
 	return code;
 }
 

@@ -29,6 +29,7 @@ struct pixels {
 	const uint32_t *shape; /* (rows,3) */
 	const uint8_t *codec;
 	const uint64_t *checksum;
+	const uint64_t *entry, *entry_offset; /* NULL when absent */
 	const char *name, *path, *uuid;
 };
 
@@ -86,6 +87,29 @@ static int check_form(const struct nst_image *im, const struct pixels *p, uint64
 	return 0;
 }
 
+/* Entry points, for files that have them. */
+static int open_entries(struct pixels *p, struct nst_image *im, struct nst_err *err)
+{
+	struct nst_column entry, offset;
+	int there = nst_image_has(im, "image/entry"), r;
+
+	if (there != nst_image_has(im, "image/entry_offset"))
+		return nst_image_fail(im, err, "it has only one of 'image/entry' and 'image/entry_offset'");
+	if (!there)
+		return 0;
+	r = nst_image_column(im, "image/entry", &entry, err);
+	if (!r)
+		r = nst_image_column(im, "image/entry_offset", &offset, err);
+	if (!r)
+		r = check_offsets(im, "image/entry_offset", offset.data, p->rows,
+				  entry.size / sizeof(uint64_t), err);
+	if (r)
+		return r;
+	p->entry = entry.data;
+	p->entry_offset = offset.data;
+	return 0;
+}
+
 static int open_pixels(struct pixels *p, struct nst_image *im, struct nst_err *err)
 {
 	struct nst_column data, offset, shape, codec, checksum;
@@ -117,7 +141,7 @@ static int open_pixels(struct pixels *p, struct nst_image *im, struct nst_err *e
 	};
 	for (uint64_t i = 0; !r && i < n; i++)
 		r = check_form(im, p, i, err);
-	return r;
+	return r ? r : open_entries(p, im, err);
 }
 
 /* ---- shards that are referred to ---- */
@@ -331,6 +355,8 @@ void nst_samples_peek(const struct nst_samples *s, uint64_t i, struct nst_sample
 		.channels = shape[2],
 		.codec = codec ? NST_CODEC_JPEG : NST_CODEC_RAW,
 		.orientation = codec ? (int)codec : 1,
+		.entry = p->entry ? p->entry + p->entry_offset[row] : NULL,
+		.entries = p->entry ? (size_t)(p->entry_offset[row + 1] - p->entry_offset[row]) : 0,
 		.key = (const char *)s->key + s->key_offset[i],
 		.key_len = (size_t)(s->key_offset[i + 1] - s->key_offset[i]),
 		.label = s->label[i],

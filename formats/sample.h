@@ -12,6 +12,9 @@
  *	image/codec     u8  (N)    0: raw pixels (H,W,C); 1...8: JPEG, to be turned as the EXIF
  *	                           orientation of that number says (1 = upright)
  *	image/checksum  u64 (N)    XXH3-64 of the sample's bytes
+ *	image/entry     u64 (E)    entry points of all JPEGs, see nst_sample.entry; with the next, may
+ *	                           be absent
+ *	image/entry_offset  u64 (N+1)  where those of each begin in image/entry
  *	key/data        u8  (B)    UTF-8 keys of all rows, one after another, not terminated
  *	key/offset      u64 (N+1)
  *	label/class     i32 (N)    index into class/name, -1 = unlabeled
@@ -37,6 +40,8 @@ struct nst_sample {
 	uint32_t height, width, channels; /* as stored; channels 1, 3 or (JPEG) 4 */
 	enum nst_codec codec;
 	int orientation;     /* EXIF, 1...8; always 1 for raw pixels */
+	const uint64_t *entry; /* entry points of a JPEG, see libcore/image/entries.h */
+	size_t entries;        /* 0 = none are known */
 	const char *key;     /* not terminated */
 	size_t key_len;
 	int32_t label;       /* -1 = unlabeled */

@@ -10,7 +10,9 @@
 	{"image/offset", T(U64), 1, NST_ROWS_AND_END, 0, flags}, \
 	{"image/shape", T(U32), 2, NST_ROWS, 3, flags}, \
 	{"image/codec", T(U8), 1, NST_ROWS, 0, flags}, \
-	{"image/checksum", T(U64), 1, NST_ROWS, 0, flags}
+	{"image/checksum", T(U64), 1, NST_ROWS, 0, flags}, \
+	{"image/entry", T(U64), 1, NST_FREE, 0, NST_OPTIONAL}, \
+	{"image/entry_offset", T(U64), 1, NST_ROWS_AND_END, 0, NST_OPTIONAL}
 
 #define SOURCES \
 	{"source/file", T(STR), 1, NST_FREE, 0, NST_OPTIONAL}, \

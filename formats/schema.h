@@ -10,7 +10,7 @@
 #include "formats/kind.h"
 
 #define NST_CONVENTIONS "NST-1.0"
-#define NST_MAX_COLUMNS 18
+#define NST_MAX_COLUMNS 20
 #define NST_MAX_ATTRS   3
 
 /* The length of a column's first dimension. */

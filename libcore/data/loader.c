@@ -127,16 +127,17 @@ void nst_loader_free(struct nst_loader *l)
 static int decode(struct nst_loader *l, struct lane *lane, uint64_t i, double reduce,
 		  const struct nst_box *part, const struct nst_rows *to, struct nst_err *err)
 {
+	struct nst_picture picture;
 	struct nst_sample s;
 	char name[300];
 	int r;
 
 	if (nst_dataset_sample(l->ds, i, &s, err) < 0)
 		return err->code;
-	r = to ? nst_decode_rows(lane->decoder, s.codec, s.data, s.size, s.height, s.width,
-				 s.channels, s.orientation, reduce, part, to, err) :
-		 nst_decode_part(lane->decoder, s.codec, s.data, s.size, s.height, s.width,
-				 s.channels, s.orientation, reduce, part, &lane->pixels, err);
+	picture = (struct nst_picture){s.codec, s.data,     s.size,        s.height,
+				       s.width, s.channels, s.orientation, {s.entry, s.entries}};
+	r = to ? nst_decode_rows(lane->decoder, &picture, reduce, part, to, err) :
+		 nst_decode_part(lane->decoder, &picture, reduce, part, &lane->pixels, err);
 	if (r == 0)
 		return 0;
 	nst_dataset_name(l->ds, i, name, sizeof(name));

@@ -46,41 +46,43 @@ void nst_decoder_lenient(struct nst_decoder *d, int on)
 	nst_jpeg_lenient(d->jpeg, on);
 }
 
-static int decode_raw(const uint8_t *data, size_t n, size_t h, size_t w, uint32_t c,
-		      struct nst_pixels *out, struct nst_err *err)
+static int decode_raw(const struct nst_picture *p, struct nst_pixels *out, struct nst_err *err)
 {
+	const size_t h = p->height, w = p->width, c = p->channels;
 	size_t bytes;
 	int rc;
 
 	if (c != 1 && c != 3)
-		return nst_fail(err, NST_EFORMAT, "raw picture has %u channels, not 1 or 3", c);
+		return nst_fail(err, NST_EFORMAT, "raw picture has %zu channels, not 1 or 3", c);
 	if (!h || !w || nst_mul_size(h, w, &bytes) < 0 || nst_mul_size(bytes, c, &bytes) < 0 ||
-	    bytes != n)
-		return nst_fail(err, NST_EFORMAT, "raw picture of %zu x %zu x %u has %zu bytes", h,
-				w, c, n);
+	    bytes != p->size)
+		return nst_fail(err, NST_EFORMAT, "raw picture of %zu x %zu x %zu has %zu bytes", h,
+				w, c, p->size);
 	if (c == 3)
-		return nst_pixels_copy(out, data, h, w, err);
+		return nst_pixels_copy(out, p->data, h, w, err);
 	rc = nst_pixels_shape(out, h, w, err);
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < n; i++)
-		out->data[3 * i] = out->data[3 * i + 1] = out->data[3 * i + 2] = data[i];
+	for (size_t i = 0; i < bytes; i++)
+		out->data[3 * i] = out->data[3 * i + 1] = out->data[3 * i + 2] = p->data[i];
 	return 0;
 }
 
 /* To out, or else to `to`. */
-static int decode_jpeg(struct nst_decoder *d, const uint8_t *data, size_t n, uint32_t h, uint32_t w,
-		       double reduce, const struct nst_box *part, struct nst_pixels *out,
+static int decode_jpeg(struct nst_decoder *d, const struct nst_picture *p, double reduce,
+		       const struct nst_box *part, struct nst_pixels *out,
 		       const struct nst_rows *to, struct nst_err *err)
 {
 	struct nst_jpeg_info info;
-	int rc = out ? nst_jpeg_decode_part(d->jpeg, data, n, reduce, part, &info, out, err) :
-		       nst_jpeg_decode_rows(d->jpeg, data, n, reduce, part, &info, to, err);
+	int rc = out ? nst_jpeg_decode_part(d->jpeg, p->data, p->size, &p->entries, reduce, part,
+					    &info, out, err) :
+		       nst_jpeg_decode_rows(d->jpeg, p->data, p->size, &p->entries, reduce, part,
+					    &info, to, err);
 
-	if (rc == 0 && (info.height != h || info.width != w))
+	if (rc == 0 && (info.height != p->height || info.width != p->width))
 		return nst_fail(err, NST_EFORMAT,
 				"JPEG has %u x %u pixels, but %u x %u are stated", info.width,
-				info.height, w, h);
+				info.height, p->width, p->height);
 	return rc;
 }
 
@@ -89,42 +91,38 @@ static int is_upright(int orientation)
 	return orientation <= 1 || orientation > 8;
 }
 
-int nst_decode_part(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
-		    uint32_t w, uint32_t c, int orientation, double reduce,
+int nst_decode_part(struct nst_decoder *d, const struct nst_picture *p, double reduce,
 		    const struct nst_box *part, struct nst_pixels *out, struct nst_err *err)
 {
-	int upright = is_upright(orientation), rc;
+	int upright = is_upright(p->orientation), rc;
 	struct nst_pixels *to = upright ? out : &d->lying;
 
-	if (codec == RAW)
-		rc = decode_raw(data, n, h, w, c, to, err);
-	else if (codec == JPEG)
+	if (p->codec == RAW)
+		rc = decode_raw(p, to, err);
+	else if (p->codec == JPEG)
 		/* A picture that lies is rare, and turned as a whole. */
-		rc = decode_jpeg(d, data, n, h, w, reduce, upright ? part : NULL, to, NULL, err);
+		rc = decode_jpeg(d, p, reduce, upright ? part : NULL, to, NULL, err);
 	else
-		rc = nst_fail(err, NST_EFORMAT, "picture has the unknown codec %d", codec);
+		rc = nst_fail(err, NST_EFORMAT, "picture has the unknown codec %d", p->codec);
 	if (rc == 0 && !upright)
-		rc = nst_orientation_apply(orientation, to->data, to->h, to->w, out, err);
+		rc = nst_orientation_apply(p->orientation, to->data, to->h, to->w, out, err);
 	return rc;
 }
 
-int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
-	       uint32_t w, uint32_t c, int orientation, double reduce, struct nst_pixels *out,
-	       struct nst_err *err)
+int nst_decode(struct nst_decoder *d, const struct nst_picture *p, double reduce,
+	       struct nst_pixels *out, struct nst_err *err)
 {
-	return nst_decode_part(d, codec, data, n, h, w, c, orientation, reduce, NULL, out, err);
+	return nst_decode_part(d, p, reduce, NULL, out, err);
 }
 
-int nst_decode_rows(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
-		    uint32_t w, uint32_t c, int orientation, double reduce,
+int nst_decode_rows(struct nst_decoder *d, const struct nst_picture *p, double reduce,
 		    const struct nst_box *part, const struct nst_rows *to, struct nst_err *err)
 {
 	const struct nst_pixels *whole = &d->whole;
 
-	if (codec == JPEG && is_upright(orientation))
-		return decode_jpeg(d, data, n, h, w, reduce, part, NULL, to, err);
-	if (nst_decode_part(d, codec, data, n, h, w, c, orientation, reduce, part, &d->whole, err) <
-		    0 ||
+	if (p->codec == JPEG && is_upright(p->orientation))
+		return decode_jpeg(d, p, reduce, part, NULL, to, err);
+	if (nst_decode_part(d, p, reduce, part, &d->whole, err) < 0 ||
 	    to->begin(to->ctx, whole->h, whole->w, err) < 0)
 		return err->code;
 	to->take(to->ctx, whole->data, 0, whole->h);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcore/image/entries.h"
 #include "libcore/pixel/pixels.h"
 #include "libcore/pixel/resize.h"
 #include "libcore/util/err.h"
@@ -18,25 +19,31 @@ void nst_decoder_free(struct nst_decoder *d);
 /* Accept damaged JPEGs, see nst_jpeg_lenient.  Off at first. */
 void nst_decoder_lenient(struct nst_decoder *d, int on);
 
-/* Decode a sample: codec 0 = raw pixels (h,w,c) with c 1 or 3, 1 = JPEG of the stored size h x w
- * with the EXIF orientation 1...8.  h, w, c are what the shard says and must agree with the bytes.
- * reduce: see nst_jpeg_decode (0 = full size; raw pixels are never reduced).  Returns 0 or an
- * error; out->h, out->w are those of the upright picture. */
-int nst_decode(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
-	       uint32_t w, uint32_t c, int orientation, double reduce, struct nst_pixels *out,
-	       struct nst_err *err) NST_MUST_CHECK;
+/* A picture as it is stored: the image columns of nst-shard(5) for one row.  Everything is
+ * borrowed. */
+struct nst_picture {
+	int codec;             /* 0: raw pixels (height,width,channels), channels 1 or 3; 1: JPEG */
+	const uint8_t *data;
+	size_t size;
+	uint32_t height, width, channels; /* as stored; must agree with the bytes */
+	int orientation;       /* EXIF, 1...8 */
+	struct nst_entries entries; /* of a JPEG, if known */
+};
+
+/* Decode to upright pixels.  reduce: see nst_jpeg_decode (0 = full size; raw pixels are never
+ * reduced).  Returns 0 or an error; out->h, out->w are those of the upright picture. */
+int nst_decode(struct nst_decoder *d, const struct nst_picture *p, double reduce,
+	       struct nst_pixels *out, struct nst_err *err) NST_MUST_CHECK;
 
 /* The same when only the part of the upright picture is needed that is given in pixels at full size
  * (NULL = everything): what lies outside is undefined. */
-int nst_decode_part(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
-		    uint32_t w, uint32_t c, int orientation, double reduce,
+int nst_decode_part(struct nst_decoder *d, const struct nst_picture *p, double reduce,
 		    const struct nst_box *part, struct nst_pixels *out, struct nst_err *err)
 	NST_MUST_CHECK;
 
 /* The same, with the rows handed on as they are decoded, where that can be, and without those of
  * what is undefined there.  After an error those that came are worth nothing. */
-int nst_decode_rows(struct nst_decoder *d, int codec, const uint8_t *data, size_t n, uint32_t h,
-		    uint32_t w, uint32_t c, int orientation, double reduce,
+int nst_decode_rows(struct nst_decoder *d, const struct nst_picture *p, double reduce,
 		    const struct nst_box *part, const struct nst_rows *to, struct nst_err *err)
 	NST_MUST_CHECK;
 

@@ -11,9 +11,10 @@
  *
  * Decoding goes by the library's older interface, since only that can leave out rows and columns;
  * encoding by TurboJPEG, of which the calls of version 2 are used (version 3 still has them).
- * Leaving out saves the transform and the colours of a place; the entropy code has no places to jump
- * to and is read as far as the wanted part goes down.  What lies below is not looked at: who packs
- * pictures decodes them to their end, and a checksum tells when they have changed since. */
+ * Leaving out saves the transform and the colours of a place.  The entropy code is read from the
+ * beginning as far as the wanted part goes down, unless entry points are known: then the part is cut
+ * out first.  What lies outside is not looked at: who packs pictures decodes them to their
+ * end, and a checksum tells when they have changed since. */
 #include "libcore/image/jpeg.h"
 
 #include <math.h>
@@ -25,6 +26,7 @@
 #include <jpeglib.h>
 #include <turbojpeg.h>
 
+#include "libcore/image/cut.h"
 #include "libcore/image/exif.h"
 
 enum {
@@ -56,6 +58,7 @@ struct nst_jpeg {
 	uint64_t limit;
 	struct nst_pixels band; /* rows on their way on */
 	struct nst_pixels cmyk; /* a band of (w,4) in a buffer of pixels */
+	struct nst_buf cut;     /* JPEG of a part */
 	struct nst_buf packed;  /* of nst_jpeg_recompress */
 	struct nst_pixels unpacked;
 };
@@ -157,8 +160,16 @@ static int frame(struct walk *w, int sof, const uint8_t *seg, size_t len, uint64
 		if (i < 3)
 			w->id[i] = seg[6 + 3 * i];
 		factor[i] = seg[7 + 3 * i];
+		if (!(factor[i] >> 4) || !(factor[i] & 15))
+			return nst_fail(err, NST_EFORMAT, "JPEG has a damaged frame header");
 	}
 	info->sampling = sampling_of(factor, info->components);
+	for (int i = 0; i < info->components; i++) {
+		const unsigned down = 8u * (factor[i] & 15), across = 8u * (factor[i] >> 4);
+
+		info->mcu_h = down > info->mcu_h ? down : info->mcu_h;
+		info->mcu_w = across > info->mcu_w ? across : info->mcu_w;
+	}
 	return 0;
 }
 
@@ -260,6 +271,7 @@ void nst_jpeg_free(struct nst_jpeg *j)
 	nst_pixels_release(&j->cmyk);
 	nst_pixels_release(&j->unpacked);
 	nst_buf_release(&j->packed);
+	nst_buf_release(&j->cut);
 	free(j);
 }
 
@@ -395,21 +407,45 @@ static void cover(double lo, double hi, unsigned block, unsigned margin, unsigne
 	*end = last * block < side ? (unsigned)last * block : side;
 }
 
-/* Narrow it down to a part of the picture.  Three columns more on either side have the neighbours
- * that colours are smoothed with; of rows the library takes care.  Only of the usual
- * files: what is made of scans that refine one another can depend on blocks further away. */
-static void narrow(const struct nst_jpeg_info *info, const struct jpeg_decompress_struct *c,
-		   const struct nst_box *part, struct window *win)
+/* Narrow it down to a part of the picture.  Three columns and a row more on either side have the
+ * neighbours that colours are smoothed with.  Only of the usual files: what is made of
+ * scans that refine one another can depend on blocks further away. */
+static void narrow(const struct nst_jpeg_info *info, const struct nst_box *part, struct window *win)
 {
 	double sy = (double)win->h / info->height, sx = (double)win->w / info->width;
 
 	if (info->scans > 1 || info->progressive || info->components == 4 ||
 	    info->sampling == NST_JPEG_OTHER)
 		return;
-	cover((double)part->y0 * sy, (double)part->y1 * sy,
-	      win->eighths * (unsigned)c->max_v_samp_factor, 1, win->h, &win->y0, &win->y1);
-	cover((double)part->x0 * sx, (double)part->x1 * sx,
-	      win->eighths * (unsigned)c->max_h_samp_factor, 4, win->w, &win->x0, &win->x1);
+	cover((double)part->y0 * sy, (double)part->y1 * sy, win->eighths * info->mcu_h / 8, 2, win->h,
+	      &win->y0, &win->y1);
+	cover((double)part->x0 * sx, (double)part->x1 * sx, win->eighths * info->mcu_w / 8, 4, win->w,
+	      &win->x0, &win->x1);
+}
+
+/* What the library gets to read: the picture, or what was cut out of it. */
+struct source {
+	const uint8_t *data;
+	size_t n;
+	unsigned height, width; /* as stated there */
+	unsigned y, x;          /* its place in the picture as it comes out */
+};
+
+/* Cut the window out, if there are entry points to do it by and it is worth it. */
+static int cut_out(struct nst_jpeg *j, const struct nst_jpeg_info *info,
+		   const struct nst_entries *entries, const struct window *win, struct source *from,
+		   struct nst_err *err)
+{
+	const unsigned h = win->eighths * info->mcu_h / 8, w = win->eighths * info->mcu_w / 8;
+	const struct nst_units part = {win->y0 / h, (win->y1 + h - 1) / h, win->x0 / w,
+				       (win->x1 + w - 1) / w};
+	struct nst_cut cut;
+	int rc = nst_cut(from->data, from->n, entries, &part, &j->cut, &cut, err);
+
+	if (rc > 0)
+		*from = (struct source){j->cut.data, j->cut.len, cut.height, cut.width, cut.row * h,
+					cut.column * w};
+	return rc < 0 ? rc : 0;
 }
 
 /* Decode the rows of the window, into `cmyk` first if that is how they come.  They go to their places
@@ -419,18 +455,18 @@ static void read_rows(struct jpeg_decompress_struct *c, const struct window *win
 {
 	const size_t bytes = cmyk ? 4 : 3, line = win->w * bytes;
 
-	while (c->output_scanline < win->y1) {
-		const unsigned y = c->output_scanline, n = win->y1 - y < BAND ? win->y1 - y : BAND;
+	for (unsigned y = win->y0, n; y < win->y1; y += n) {
 		uint8_t *place = to ? out : out + (size_t)3 * win->w * y;
 		uint8_t *first = cmyk ? cmyk : place;
+		unsigned at = 0;
 
-		while (c->output_scanline < y + n) {
-			const unsigned at = c->output_scanline - y;
+		n = win->y1 - y < BAND ? win->y1 - y : BAND;
+		while (at < n) {
 			JSAMPROW row[16];
 
 			for (unsigned i = 0; i < 16 && at + i < n; i++)
 				row[i] = first + line * (at + i) + win->x0 * bytes;
-			jpeg_read_scanlines(c, row, n - at < 16 ? n - at : 16);
+			at += jpeg_read_scanlines(c, row, n - at < 16 ? n - at : 16);
 		}
 		if (cmyk)
 			rgb_from_cmyk(cmyk, (size_t)n * win->w, place);
@@ -440,15 +476,16 @@ static void read_rows(struct jpeg_decompress_struct *c, const struct window *win
 }
 
 /* Where the window reaches the last row, what follows that is read, too. */
-static void read_window(struct jpeg_decompress_struct *c, const struct window *win, uint8_t *cmyk,
-			uint8_t *out, const struct nst_rows *to)
+static void read_window(struct jpeg_decompress_struct *c, const struct source *from,
+			const struct window *win, uint8_t *cmyk, uint8_t *out,
+			const struct nst_rows *to)
 {
-	unsigned x = win->x0, wide = win->x1 - win->x0;
+	unsigned x = win->x0 - from->x, wide = win->x1 - win->x0;
 
-	if (wide < win->w)
+	if (wide < c->output_width)
 		jpeg_crop_scanline(c, &x, &wide);
-	if (win->y0)
-		jpeg_skip_scanlines(c, win->y0);
+	if (win->y0 > from->y)
+		jpeg_skip_scanlines(c, win->y0 - from->y);
 	read_rows(c, win, cmyk, out, to);
 	if (win->y1 == win->h)
 		jpeg_finish_decompress(c);
@@ -458,56 +495,58 @@ static void read_window(struct jpeg_decompress_struct *c, const struct window *w
 struct wanted {
 	double reduce;
 	const struct nst_box *part;
+	const struct nst_entries *entries;
 	struct nst_pixels *out;
 	const struct nst_rows *to;
 };
 
-static int decode(struct nst_jpeg *j, struct decoding *d, const struct wanted *want,
-		  const struct nst_jpeg_info *info)
+static int decode(struct nst_jpeg *j, struct decoding *d, const struct source *from,
+		  const struct window *win, const struct wanted *want)
 {
-	struct window win = whole(info, want->reduce);
+	const int cmyk = d->c.num_components == 4;
 	struct nst_pixels *out = want->to ? &j->band : want->out;
-	int cmyk = info->components == 4, rc;
+	int rc;
 
-	if (d->c.image_width != info->width || d->c.image_height != info->height)
+	if (d->c.image_width != from->width || d->c.image_height != from->height)
 		return nst_fail(d->err, NST_EFORMAT, "JPEG is damaged: ambiguous size");
-	rc = nst_pixels_shape(out, want->to ? BAND : win.h, win.w, d->err);
+	rc = nst_pixels_shape(out, want->to ? BAND : win->h, win->w, d->err);
 	/* Four bytes a pixel in rows of three. */
 	if (rc == 0 && cmyk)
-		rc = nst_pixels_shape(&j->cmyk, (BAND * 4 + 2) / 3, win.w, d->err);
+		rc = nst_pixels_shape(&j->cmyk, (BAND * 4 + 2) / 3, win->w, d->err);
 	if (rc == 0 && want->to)
-		rc = want->to->begin(want->to->ctx, win.h, win.w, d->err);
+		rc = want->to->begin(want->to->ctx, win->h, win->w, d->err);
 	if (rc < 0)
 		return rc;
-	d->c.scale_num = win.eighths;
+	d->c.scale_num = win->eighths;
 	d->c.scale_denom = 8;
 	d->c.out_color_space = cmyk ? JCS_CMYK : JCS_EXT_RGB;
 	jpeg_start_decompress(&d->c);
-	if (d->c.output_width != win.w || d->c.output_height != win.h)
+	if (d->c.output_width != scaled(from->width, win->eighths) ||
+	    d->c.output_height != scaled(from->height, win->eighths))
 		return nst_fail(d->err, NST_EFORMAT, "JPEG is damaged: ambiguous size");
-	if (want->part)
-		narrow(info, &d->c, want->part, &win);
-	read_window(&d->c, &win, cmyk ? j->cmyk.data : NULL, out->data, want->to);
+	read_window(&d->c, from, win, cmyk ? j->cmyk.data : NULL, out->data, want->to);
 	return 0;
 }
 
 /* What jumps, jumps to here; *d is the caller's, so that it is whole then. */
-static int decode_guarded(struct nst_jpeg *j, struct decoding *d, const uint8_t *data, size_t n,
-			  const struct wanted *want, const struct nst_jpeg_info *info)
+static int decode_guarded(struct nst_jpeg *j, struct decoding *d, const struct source *from,
+			  const struct window *win, const struct wanted *want)
 {
 	if (setjmp(d->leave))
 		return d->err->code;
 	jpeg_create_decompress(&d->c);
 	d->c.progress = &d->progress;
-	jpeg_mem_src(&d->c, data, (unsigned long)n);
+	jpeg_mem_src(&d->c, from->data, (unsigned long)from->n);
 	jpeg_read_header(&d->c, TRUE);
-	return decode(j, d, want, info);
+	return decode(j, d, from, win, want);
 }
 
 static int decode_wanted(struct nst_jpeg *j, const uint8_t *data, size_t n,
 			 const struct wanted *want, struct nst_jpeg_info *info, struct nst_err *err)
 {
 	struct decoding d = {.lenient = j->lenient, .err = err};
+	struct source from = {.data = data, .n = n};
+	struct window win;
 	int rc = nst_jpeg_info(data, n, j->limit, info, err);
 
 	if (rc < 0)
@@ -516,29 +555,39 @@ static int decode_wanted(struct nst_jpeg *j, const uint8_t *data, size_t n,
 		return nst_fail(err, NST_ELIMIT, "JPEG has more than %d scans", NST_JPEG_SCANS);
 	if (!info->complete && !j->lenient)
 		return nst_fail(err, NST_EFORMAT, "JPEG ends early");
+	from.height = info->height;
+	from.width = info->width;
+	win = whole(info, want->reduce);
+	if (want->part)
+		narrow(info, want->part, &win);
+	if (want->part && want->entries && want->entries->count &&
+	    cut_out(j, info, want->entries, &win, &from, err) < 0)
+		return err->code;
 	d.c.err = jpeg_std_error(&d.report);
 	d.report.error_exit = on_error;
 	d.report.emit_message = on_message;
 	d.progress.progress_monitor = on_progress;
-	rc = decode_guarded(j, &d, data, n, want, info);
+	rc = decode_guarded(j, &d, &from, &win, want);
 	jpeg_destroy_decompress(&d.c);
 	return rc;
 }
 
-int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n,
+			 const struct nst_entries *entries, double reduce,
 			 const struct nst_box *part, struct nst_jpeg_info *info,
 			 struct nst_pixels *out, struct nst_err *err)
 {
-	const struct wanted want = {.reduce = reduce, .part = part, .out = out};
+	const struct wanted want = {reduce, part, entries, out, NULL};
 
 	return decode_wanted(j, data, n, &want, info, err);
 }
 
-int nst_jpeg_decode_rows(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+int nst_jpeg_decode_rows(struct nst_jpeg *j, const uint8_t *data, size_t n,
+			 const struct nst_entries *entries, double reduce,
 			 const struct nst_box *part, struct nst_jpeg_info *info,
 			 const struct nst_rows *to, struct nst_err *err)
 {
-	const struct wanted want = {.reduce = reduce, .part = part, .to = to};
+	const struct wanted want = {reduce, part, entries, NULL, to};
 
 	return decode_wanted(j, data, n, &want, info, err);
 }
@@ -546,7 +595,7 @@ int nst_jpeg_decode_rows(struct nst_jpeg *j, const uint8_t *data, size_t n, doub
 int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
 		    struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
 {
-	return nst_jpeg_decode_part(j, data, n, reduce, NULL, info, out, err);
+	return nst_jpeg_decode_part(j, data, n, NULL, reduce, NULL, info, out, err);
 }
 
 int nst_jpeg_encode(struct nst_jpeg *j, const uint8_t *rgb, size_t h, size_t w, int quality,

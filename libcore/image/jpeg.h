@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcore/image/entries.h"
 #include "libcore/pixel/pixels.h"
 #include "libcore/pixel/resize.h"
 #include "libcore/util/err.h"
@@ -34,6 +35,7 @@ struct nst_jpeg_info {
 	int components;                  /* 1, 3 or 4 */
 	enum nst_jpeg_space space;
 	enum nst_jpeg_sampling sampling; /* NST_JPEG_444 for one component */
+	unsigned mcu_h, mcu_w;           /* 8 times the largest sampling factors: pixels */
 	int progressive;                 /* 0 or 1 */
 	int scans;                       /* found, up to NST_JPEG_SCANS + 1 */
 	int complete;                    /* 0: the end marker is missing */
@@ -65,17 +67,22 @@ int nst_jpeg_decode(struct nst_jpeg *j, const uint8_t *data, size_t n, double re
 		    struct nst_jpeg_info *info, struct nst_pixels *out, struct nst_err *err)
 	NST_MUST_CHECK;
 
-/* The same when only a part is needed, given in pixels at full size (NULL = everything).  out has
- * the size of the whole picture; what lies more than a pixel of out outside the part is undefined,
- * the rest is as nst_jpeg_decode makes it, and so are the errors, except that damage below the part
- * may be left undiscovered; that the picture ends early is not. */
-int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+/* The same when only a part is needed, given in pixels at full size (NULL = everything).  entries are
+ * the picture's entry points (NULL or none = not known): with them, code outside the part is jumped
+ * over.  out has the size of the whole picture; what lies more than a pixel of out outside
+ * the part is undefined, the rest is as nst_jpeg_decode makes it, and so are the errors, except that
+ * damage below the part, and with entries anywhere outside it, may be left undiscovered; that
+ * the picture ends early is not.  NST_EFORMAT also when entries are not those of the picture, as far
+ * as that is seen. */
+int nst_jpeg_decode_part(struct nst_jpeg *j, const uint8_t *data, size_t n,
+			 const struct nst_entries *entries, double reduce,
 			 const struct nst_box *part, struct nst_jpeg_info *info,
 			 struct nst_pixels *out, struct nst_err *err) NST_MUST_CHECK;
 
 /* The same, with the rows handed on as they are decoded; what is undefined there may be left out or
  * handed on here.  After an error those that came are worth nothing. */
-int nst_jpeg_decode_rows(struct nst_jpeg *j, const uint8_t *data, size_t n, double reduce,
+int nst_jpeg_decode_rows(struct nst_jpeg *j, const uint8_t *data, size_t n,
+			 const struct nst_entries *entries, double reduce,
 			 const struct nst_box *part, struct nst_jpeg_info *info,
 			 const struct nst_rows *to, struct nst_err *err) NST_MUST_CHECK;
 

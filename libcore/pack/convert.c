@@ -1,15 +1,16 @@
 /* The content decides: a file's name has no say in how it is read.
  *
- * A JPEG is stored byte for byte, but only after it was decoded to its end, so that a damaged one
- * is found while the directory it came from is still at hand, not in the third epoch.  The check
- * decodes at 1/8 size: every bit of the entropy-coded data is read, most of the arithmetic is not
- * done. */
+ * A JPEG is stored byte for byte, but only after its code was read to its end, so that a damaged one
+ * is found while the directory it came from is still at hand, not in the third epoch.  Finding
+ * entry points does that; where there are none, decoding at 1/8 size: every bit of the code is
+ * read, most of the arithmetic is not done. */
 #include "libcore/pack/convert.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/image/entries.h"
 #include "libcore/image/exif.h"
 #include "libcore/image/jpeg.h"
 #include "libcore/image/pixbuf.h"
@@ -20,6 +21,7 @@ struct nst_converter {
 	struct nst_jpeg *jpeg;
 	struct nst_resizer resizer;
 	struct nst_pixels decoded, upright;
+	struct nst_buf scratch;
 };
 
 struct nst_converter *nst_converter_new(struct nst_err *err)
@@ -41,6 +43,7 @@ void nst_converter_free(struct nst_converter *c)
 	nst_resizer_release(&c->resizer);
 	nst_pixels_release(&c->decoded);
 	nst_pixels_release(&c->upright);
+	nst_buf_release(&c->scratch);
 	free(c);
 }
 
@@ -84,8 +87,25 @@ static int reduce(struct nst_converter *c, struct nst_pixels *p, uint64_t shorte
 	return r;
 }
 
+/* Find the entry points of a JPEG and see whether it can be decoded. */
+static int check_jpeg(struct nst_converter *c, const struct nst_buf *bytes, struct nst_buf *entries,
+		      struct nst_err *err)
+{
+	static const struct nst_box corner = {0, 0, 1, 1};
+	struct nst_jpeg_info info;
+	struct nst_entries e;
+
+	if (nst_entries_find(bytes->data, bytes->len, &c->scratch, entries, err) < 0)
+		return err->code;
+	e = (struct nst_entries){(const uint64_t *)(void *)entries->data,
+				 entries->len / sizeof(uint64_t)};
+	return nst_jpeg_decode_part(c->jpeg, bytes->data, bytes->len, &e, 8, e.count ? &corner : NULL,
+				    &info, &c->decoded, err);
+}
+
 static int convert_jpeg(struct nst_converter *c, const struct nst_convert_options *opt,
-			struct nst_buf *bytes, struct nst_converted *out, struct nst_err *err)
+			struct nst_buf *bytes, struct nst_buf *entries, struct nst_converted *out,
+			struct nst_err *err)
 {
 	struct nst_jpeg_info info;
 	enum nst_jpeg_sampling sampling;
@@ -97,7 +117,7 @@ static int convert_jpeg(struct nst_converter *c, const struct nst_convert_option
 	if (opt->shortest == 0 || shorter_side <= opt->shortest) {
 		describe(out, info.height, info.width, (uint32_t)info.components, NST_CODEC_JPEG);
 		out->orientation = info.orientation;
-		return nst_jpeg_decode(c->jpeg, bytes->data, bytes->len, 8, &info, &c->decoded, err);
+		return check_jpeg(c, bytes, entries, err);
 	}
 	/* Twice the wanted size is left to the resampler, whose filter is better than the codec's. */
 	if (nst_jpeg_decode(c->jpeg, bytes->data, bytes->len,
@@ -111,8 +131,10 @@ static int convert_jpeg(struct nst_converter *c, const struct nst_convert_option
 	sampling = info.sampling == NST_JPEG_444 ? NST_JPEG_444 : NST_JPEG_420;
 	describe(out, c->decoded.h, c->decoded.w, 3, NST_CODEC_JPEG);
 	bytes->len = 0;
-	return nst_jpeg_encode(c->jpeg, c->decoded.data, c->decoded.h, c->decoded.w, opt->quality,
-			       sampling, bytes, err);
+	if (nst_jpeg_encode(c->jpeg, c->decoded.data, c->decoded.h, c->decoded.w, opt->quality,
+			    sampling, bytes, err) < 0)
+		return err->code;
+	return nst_entries_find(bytes->data, bytes->len, &c->scratch, entries, err);
 }
 
 static int convert_other(struct nst_converter *c, const struct nst_convert_options *opt,
@@ -131,9 +153,11 @@ static int convert_other(struct nst_converter *c, const struct nst_convert_optio
 }
 
 int nst_convert(struct nst_converter *c, const struct nst_convert_options *opt,
-		struct nst_buf *bytes, struct nst_converted *out, struct nst_err *err)
+		struct nst_buf *bytes, struct nst_buf *entries, struct nst_converted *out,
+		struct nst_err *err)
 {
 	memset(out, 0, sizeof *out);
+	entries->len = 0;
 	out->type = nst_sniff(bytes->data, bytes->len);
 	switch (out->type) {
 	case NST_FILE_EMPTY:
@@ -141,7 +165,7 @@ int nst_convert(struct nst_converter *c, const struct nst_convert_options *opt,
 	case NST_FILE_UNKNOWN:
 		return nst_fail(err, NST_EFORMAT, "not an image");
 	case NST_FILE_JPEG:
-		return convert_jpeg(c, opt, bytes, out, err);
+		return convert_jpeg(c, opt, bytes, entries, out, err);
 	default:
 		return convert_other(c, opt, bytes, out, err);
 	}

@@ -31,8 +31,10 @@ void nst_converter_free(struct nst_converter *c);
 /* Check the file in `bytes` by decoding it and, unless it is a JPEG to be kept as it is, replace
  * the bytes: other formats become raw RGB pixels; images with more than `shortest` pixels on their
  * shorter side are reduced (bicubic, antialiased) and stored as JPEG when they were one, raw
- * otherwise.  An error's sentence does not name the file. */
+ * otherwise.  entries is filled with the entry points of a JPEG (libcore/image/entries.h).  An
+ * error's sentence does not name the file. */
 int nst_convert(struct nst_converter *c, const struct nst_convert_options *opt,
-		struct nst_buf *bytes, struct nst_converted *out, struct nst_err *err) NST_MUST_CHECK;
+		struct nst_buf *bytes, struct nst_buf *entries, struct nst_converted *out,
+		struct nst_err *err) NST_MUST_CHECK;
 
 #endif

@@ -17,7 +17,7 @@
 
 struct slot {
 	const struct nst_entry *entry;
-	struct nst_buf bytes;
+	struct nst_buf bytes, entries;
 	int loaded; /* the bytes are there already: read from an archive */
 	struct nst_converted image;
 	struct nst_err err; /* code 0: fine */
@@ -99,7 +99,8 @@ static void load_and_convert(void *ctx, size_t task, unsigned worker)
 			return;
 	}
 	if (s->err.code == 0 &&
-	    nst_convert(p->converter[worker], &p->opt->convert, &s->bytes, &s->image, &s->err) < 0)
+	    nst_convert(p->converter[worker], &p->opt->convert, &s->bytes, &s->entries, &s->image,
+			&s->err) < 0)
 		return;
 }
 
@@ -185,6 +186,8 @@ static int append(struct packer *p, const struct slot *s, struct nst_err *err)
 		.channels = s->image.channels,
 		.codec = s->image.codec,
 		.orientation = s->image.orientation,
+		.entry = (const uint64_t *)(void *)s->entries.data,
+		.entries = s->entries.len / sizeof(uint64_t),
 		.key = e->key,
 		.key_len = strlen(e->key),
 		.label = !e->taken && p->opt->hide_rest ? -1 : e->label,
@@ -308,8 +311,10 @@ static void release(struct packer *p, struct nst_pool *pool)
 {
 	nst_shards_abort(p->rest);
 	nst_shards_abort(p->taken);
-	for (size_t i = 0; p->slot && i < p->slots; i++)
+	for (size_t i = 0; p->slot && i < p->slots; i++) {
 		nst_buf_release(&p->slot[i].bytes);
+		nst_buf_release(&p->slot[i].entries);
+	}
 	for (unsigned i = 0; p->converter && i < nst_pool_threads(pool); i++)
 		nst_converter_free(p->converter[i]);
 	nst_archive_close(p->archive);

@@ -14,11 +14,11 @@
 
 #define MEMORY_LIMIT ((size_t)256 << 20)
 #define FILE_HEADER  (16u << 10) /* HDF5's own structures and the class table, generously */
-#define ROW_COLUMNS  64u         /* bytes of a row's columns beside image and key */
+#define ROW_COLUMNS  72u         /* bytes of a row's columns beside image and key */
 
 struct row {
 	struct nst_sample s; /* without pointers */
-	size_t data, key;    /* where they are */
+	size_t data, key, entry; /* where they are */
 };
 
 struct nst_shards {
@@ -32,7 +32,7 @@ struct nst_shards {
 	size_t parents;
 	struct row *row;
 	size_t rows, cap;
-	struct nst_buf bytes, keys;
+	struct nst_buf bytes, keys, entries;
 	struct nst_spool spool;
 	int spooled;
 };
@@ -182,6 +182,7 @@ static void clear(struct nst_shards *s)
 	s->rows = 0;
 	s->bytes.len = 0;
 	s->keys.len = 0;
+	s->entries.len = 0;
 	if (s->spooled)
 		nst_spool_release(&s->spool);
 	s->spooled = 0;
@@ -206,6 +207,8 @@ static int put_rows(struct nst_shards *s, const uint8_t *base, int last, struct 
 
 		sample.data = sample.size ? base + s->row[i].data : NULL;
 		sample.key = sample.key_len ? (const char *)s->keys.data + s->row[i].key : "";
+		if (sample.entries)
+			sample.entry = (const uint64_t *)(void *)(s->entries.data + s->row[i].entry);
 		r = nst_rows_add(rows, &sample, err);
 	}
 	if (r == 0)
@@ -302,8 +305,10 @@ static struct row *new_row(struct nst_shards *s, struct nst_err *err)
 
 int nst_shards_add(struct nst_shards *s, const struct nst_sample *sample, struct nst_err *err)
 {
-	uint64_t need = sample->size + sample->key_len + ROW_COLUMNS;
-	uint64_t used = s->fixed + collected(s) + s->keys.len + s->rows * ROW_COLUMNS;
+	const size_t entries = sample->entries * sizeof(*sample->entry);
+	uint64_t need = sample->size + sample->key_len + entries + ROW_COLUMNS;
+	uint64_t used = s->fixed + collected(s) + s->keys.len + s->entries.len +
+			s->rows * ROW_COLUMNS;
 	struct row *row;
 
 	if (s->opt.shard_size > 0 && s->rows > 0 && used + need > s->opt.shard_size &&
@@ -317,8 +322,10 @@ int nst_shards_add(struct nst_shards *s, const struct nst_sample *sample, struct
 	row->s.uuid = NULL;
 	row->data = (size_t)collected(s);
 	row->key = s->keys.len;
+	row->entry = s->entries.len;
 	if (store_bytes(s, sample->data, sample->size, err) < 0 ||
-	    nst_buf_append(&s->keys, sample->key, sample->key_len, err) < 0)
+	    nst_buf_append(&s->keys, sample->key, sample->key_len, err) < 0 ||
+	    nst_buf_append(&s->entries, sample->entry, entries, err) < 0)
 		return err->code;
 	s->rows++;
 	s->total++;
@@ -332,6 +339,7 @@ static void release(struct nst_shards *s)
 	clear(s);
 	nst_buf_release(&s->bytes);
 	nst_buf_release(&s->keys);
+	nst_buf_release(&s->entries);
 	free(s->parent);
 	free(s->row);
 	free(s);

@@ -23,7 +23,7 @@ struct worker {
 
 /* One row of the window: its sample, pointing to `bytes` when it is done. */
 struct result {
-	struct nst_buf bytes;
+	struct nst_buf bytes, entries;
 	struct nst_sample sample;
 	struct nst_err err;
 };
@@ -52,8 +52,10 @@ void nst_spoiler_free(struct nst_spoiler *s)
 		nst_pixels_release(&s->worker[i].pixels);
 		nst_buf_release(&s->worker[i].scratch);
 	}
-	for (size_t i = 0; i < WINDOW; i++)
+	for (size_t i = 0; i < WINDOW; i++) {
 		nst_buf_release(&s->result[i].bytes);
+		nst_buf_release(&s->result[i].entries);
+	}
 	nst_buf_release(&s->key);
 	free(s->worker);
 	free(s);
@@ -112,10 +114,12 @@ static int encode(const struct nst_spoiler *s, struct worker *w, struct result *
 	int jpeg = s->opt->codec == NST_SPOIL_JPEG || (s->opt->codec == NST_SPOIL_AUTO && large);
 	int r;
 
-	out->bytes.len = 0;
+	out->bytes.len = out->entries.len = 0;
 	r = jpeg ? nst_jpeg_encode(w->jpeg, p->data, p->h, p->w, QUALITY, NST_JPEG_420, &out->bytes,
 				   err)
 		 : nst_buf_append(&out->bytes, p->data, 3 * p->h * p->w, err);
+	if (r == 0 && jpeg)
+		r = nst_entries_find(out->bytes.data, out->bytes.len, &w->scratch, &out->entries, err);
 	if (r < 0)
 		return r;
 	out->sample.data = out->bytes.data;
@@ -125,6 +129,8 @@ static int encode(const struct nst_spoiler *s, struct worker *w, struct result *
 	out->sample.channels = 3;
 	out->sample.codec = jpeg ? NST_CODEC_JPEG : NST_CODEC_RAW;
 	out->sample.orientation = 1;
+	out->sample.entry = (const uint64_t *)(void *)out->entries.data;
+	out->sample.entries = out->entries.len / sizeof(uint64_t);
 	return 0;
 }
 
@@ -134,12 +140,21 @@ static void spoil_row(void *ctx, size_t task, unsigned worker)
 	struct worker *w = &s->worker[worker];
 	struct result *out = &s->result[task];
 	struct nst_sample *in = &out->sample;
+	struct nst_picture picture;
 
 	out->err.code = 0;
 	if (nst_samples_get(s->samples, s->first + task, in, &out->err) < 0)
 		return;
-	if (nst_decode(w->decoder, (int)in->codec, in->data, in->size, in->height, in->width,
-		       in->channels, in->orientation, 0, &w->pixels, &out->err) < 0 ||
+	picture = (struct nst_picture){
+		.codec = (int)in->codec,
+		.data = in->data,
+		.size = in->size,
+		.height = in->height,
+		.width = in->width,
+		.channels = in->channels,
+		.orientation = in->orientation,
+	};
+	if (nst_decode(w->decoder, &picture, 0, &w->pixels, &out->err) < 0 ||
 	    corrupt(s, w, nst_sample_hash(in), &out->err) < 0 || encode(s, w, out, &out->err) < 0)
 		nst_err_prefix(&out->err, "'%.*s'", (int)in->key_len, in->key);
 }

@@ -2,7 +2,8 @@
  * nst-train does it.
  *
  * Usage: views DIR SIZE [THREADS [SECONDS]]
- * DIR holds JPEGs and nothing else (photos.c).  With SIZE 0 they are only decoded, at full size.
+ * DIR holds JPEGs and nothing else (photos.c); their entry points are found beforehand, as
+ * nst-pack does it.  With SIZE 0 they are only decoded, at full size.
  * Prints images a second and the memory used in MiB. */
 #include <dirent.h>
 
@@ -26,6 +27,7 @@ struct lane {
 struct views {
 	struct nst_buf file[MOST];
 	struct nst_jpeg_info info[MOST];
+	struct nst_buf points[MOST]; /* entry points */
 	size_t nfiles, done;
 	struct nst_augment augment;
 	struct nst_preprocess preprocess;
@@ -56,6 +58,7 @@ static void read_file(const char *dir, const char *name, struct nst_buf *out)
 static void read_all(struct views *v, const char *dir)
 {
 	DIR *d = opendir(dir);
+	struct nst_buf scratch = {0};
 	struct dirent *e;
 	struct nst_err err;
 
@@ -65,14 +68,34 @@ static void read_all(struct views *v, const char *dir)
 		read_file(dir, e->d_name, &v->file[v->nfiles]);
 		must(nst_jpeg_info(v->file[v->nfiles].data, v->file[v->nfiles].len, 0,
 				   &v->info[v->nfiles], &err), &err);
+		must(nst_entries_find(v->file[v->nfiles].data, v->file[v->nfiles].len, &scratch,
+				      &v->points[v->nfiles], &err), &err);
 		v->nfiles++;
 	}
 	if (d)
 		closedir(d);
+	nst_buf_release(&scratch);
 	if (!v->nfiles) {
 		fprintf(stderr, "bench: no files in '%s'\n", dir);
 		exit(1);
 	}
+}
+
+/* File i as it comes from a shard. */
+static struct nst_picture stored(const struct views *v, size_t i)
+{
+	const struct nst_buf *points = &v->points[i];
+
+	return (struct nst_picture){
+		.codec = 1,
+		.data = v->file[i].data,
+		.size = v->file[i].len,
+		.height = v->info[i].height,
+		.width = v->info[i].width,
+		.channels = 3,
+		.orientation = 1,
+		.entries = {(const uint64_t *)(void *)points->data, points->len / sizeof(uint64_t)},
+	};
 }
 
 static void make_view(void *ctx, size_t task, unsigned worker)
@@ -80,22 +103,20 @@ static void make_view(void *ctx, size_t task, unsigned worker)
 	struct views *v = ctx;
 	struct lane *l = &v->lane[worker];
 	const size_t size = v->augment.size, i = (v->done + task) % v->nfiles;
-	const struct nst_jpeg_info *info = &v->info[i];
+	const struct nst_picture in = stored(v, i);
 	struct nst_view view;
 	struct nst_box part;
 	struct nst_rng rng;
 	struct nst_err err;
 
 	if (!size) {
-		must(nst_decode(l->decoder, 1, v->file[i].data, v->file[i].len, info->height,
-				info->width, 3, 1, 0, &l->pixels, &err), &err);
+		must(nst_decode(l->decoder, &in, 0, &l->pixels, &err), &err);
 		return;
 	}
 	nst_rng_init(&rng, 1, NST_RNG_AUGMENT, 0, v->done + task);
-	nst_augment_draw(&v->augment, &rng, info->height, info->width, &view);
+	nst_augment_draw(&v->augment, &rng, in.height, in.width, &view);
 	part = nst_augment_part(&v->augment, &view);
-	must(nst_decode_part(l->decoder, 1, v->file[i].data, v->file[i].len, info->height,
-			     info->width, 3, 1, nst_augment_reduce(&v->augment, &view), &part,
+	must(nst_decode_part(l->decoder, &in, nst_augment_reduce(&v->augment, &view), &part,
 			     &l->pixels, &err), &err);
 	must(nst_augment_apply(&v->augment, &rng, &view, &l->augmenter, &l->pixels, l->view, &err),
 	     &err);

@@ -3,6 +3,8 @@
  *	craft make FILE < text         a shard, or a prediction with its images
  *	craft model FILE ARCH SIZE SEED CLASS... [NAME=VALUE...]
  *	                               an untrained model; SEED nan: of NaN; stored settings
+ *	craft jpegs FILE N points|bare a shard of N pictures of 300x400, with their entry points or
+ *	                               without
  *	craft dump FILE                text of any kind of rows or statistics
  *
  * Text is lines of words:
@@ -23,6 +25,8 @@
 #include "formats/statistics.h"
 #include "libcore/data/modelfile.h"
 #include "libcore/data/predbuf.h"
+#include "libcore/image/entries.h"
+#include "libcore/image/jpeg.h"
 #include "libcore/util/hash.h"
 #include "libcore/util/rng.h"
 
@@ -153,6 +157,52 @@ static void make(const char *path)
 	}
 	check(nst_out_file(path, NULL, b, &err));
 	nst_build_free(b);
+}
+
+/* ---- jpegs ---- */
+
+static void make_jpegs(const char *path, int n, int points)
+{
+	const size_t h = 300, w = 400;
+	const char *class[] = {"cat", "dog", "owl"};
+	uint8_t *rgb = nst_alloc(3 * h, w, &err);
+	struct nst_rows *rows = nst_rows_new(NST_EMBED, NULL, &err);
+	struct nst_jpeg *jpeg = nst_jpeg_new(&err);
+	struct nst_buf bytes = {0}, scratch = {0}, entries = {0};
+	struct nst_build *b;
+
+	if (!rgb || !rows || !jpeg)
+		die(err.msg);
+	for (int i = 0; i < n; i++) {
+		char key[16];
+		struct nst_sample s = {.height = (uint32_t)h, .width = (uint32_t)w, .channels = 3,
+				       .codec = NST_CODEC_JPEG, .orientation = 1, .label = i % 3,
+				       .key = key};
+		struct nst_rng rng;
+
+		s.key_len = (size_t)snprintf(key, sizeof(key), "%d", i);
+		nst_rng_init(&rng, 1, NST_RNG_TEST, 0, (uint64_t)i);
+		for (size_t k = 0; k < 3 * h * w; k++)
+			rgb[k] = (uint8_t)(k / 1200 / 2 + nst_rng_below(&rng, 80));
+		bytes.len = entries.len = 0;
+		check(nst_jpeg_encode(jpeg, rgb, h, w, 90, NST_JPEG_420, &bytes, &err));
+		if (points)
+			check(nst_entries_find(bytes.data, bytes.len, &scratch, &entries, &err));
+		s.data = bytes.data;
+		s.size = bytes.len;
+		s.entry = (const uint64_t *)(void *)entries.data;
+		s.entries = entries.len / sizeof(uint64_t);
+		check(nst_rows_add_copy(rows, &s, &err));
+	}
+	check(nst_shard_build(&b, rows, class, 3, &err));
+	check(nst_out_file(path, NULL, b, &err));
+	nst_build_free(b);
+	nst_rows_free(rows);
+	nst_jpeg_free(jpeg);
+	nst_buf_release(&bytes);
+	nst_buf_release(&scratch);
+	nst_buf_release(&entries);
+	free(rgb);
 }
 
 /* ---- model ---- */
@@ -328,7 +378,9 @@ int main(int argc, char **argv)
 		dump(argv[2]);
 	else if (argc > 2 && strcmp(argv[1], "model") == 0)
 		make_model(argv + 2, argc - 2);
+	else if (argc == 5 && strcmp(argv[1], "jpegs") == 0)
+		make_jpegs(argv[2], atoi(argv[3]), strcmp(argv[4], "points") == 0);
 	else
-		die("make, model or dump");
+		die("make, model, jpegs or dump");
 	return 0;
 }

@@ -149,6 +149,32 @@ is "it has phases" "$(grep -c '^decode  *[0-9.]*  *[0-9.]*%$' where)" 1
 contains "and stacks for flame graphs" where.folded 'nst-infer;forward;layer1.0.conv1 '
 fails 1 "nst-infer: the output 's.h5' is also an input" nst-infer -m m.h5 --profile=s.h5 -o no.h5 s.h5
 no_output no.h5
+# Entry points: nothing changes but the time that decoding takes.
+craft model eye.h5 resnet20 48 1 cat dog owl
+craft jpegs points.h5 30 points
+craft jpegs bare.h5 30 bare
+for s in points bare; do
+	ok "labels of JPEGs, $s" nst-infer -q -m eye.h5 --precision=f32 -o p-$s.h5 $s.h5
+done
+if have h5dump; then
+	contains "one shard has entry points" <(h5dump -H points.h5) '"entry_offset"'
+	is "the other has none" "$(h5dump -H bare.h5 | grep -c '"entry_offset"')" 0
+	for s in points bare; do
+		ok "h5dump reads the labels, $s" h5dump -d prediction/probability -y -m %.9g -o $s.txt p-$s.h5
+	done
+	same "both give the same labels" points.txt bare.txt
+	nst-pack -x -q -C tree points.h5 && nst-pack -q -o packed.h5 tree
+	ok "images carried along" nst-infer -q -m eye.h5 --embed -o carried.h5 points.h5
+	for s in points packed carried; do
+		ok "h5dump reads entry points, $s" h5dump -d image/entry -y -o $s.txt $s.h5
+		tr -s ' ,' '\n\n' < $s.txt | grep . | sort > $s.sorted
+	done
+	is "there are eight a row of units" "$(wc -l < points.sorted)" $((30 * 19 * 8))
+	same "nst-pack finds the same" points.sorted packed.sorted
+	same "images are carried along with theirs" points.txt carried.txt
+else
+	skip "h5dump is not here" h5dump
+fi
 # One byte of one image is not what it was.
 nst-draw -q -o drawn --labeled=20 --unlabeled=0 --test=0
 nst-pack -q --unlabeled -o jpeg.h5 drawn/labeled

@@ -122,6 +122,7 @@ static const char *const classes3[] = {"cat", "dog", "gr\xc3\xbcn"};
 /* Sample i of a test: size, form and bytes follow from i.  The bytes live in buf[64]. */
 UNUSED static struct nst_sample sample_of(int i, uint8_t buf[64], char key[16])
 {
+	static const uint64_t points[] = {1, UINT64_MAX, 3, 4, 5, 1ull << 40, 7, 8};
 	struct nst_sample s = {0};
 
 	for (int k = 0; k < 64; k++)
@@ -133,6 +134,8 @@ UNUSED static struct nst_sample sample_of(int i, uint8_t buf[64], char key[16])
 	s.channels = i % 3 ? 3 : 1;
 	s.size = i % 3 ? (size_t)(20 + i % 40) : 12;
 	s.orientation = i % 3 ? 1 + i % 8 : 1;
+	s.entry = points + i % 5;
+	s.entries = i % 3 ? (size_t)(i % 4) : 0;
 	snprintf(key, 16, "k/%d", i);
 	s.key = key;
 	s.key_len = strlen(key);
@@ -183,6 +186,9 @@ UNUSED static void check_sample(const struct nst_samples *s, uint64_t i, int whi
 	assert_int_equal(got.channels, want.channels);
 	assert_int_equal(got.codec, want.codec);
 	assert_int_equal(got.orientation, want.orientation);
+	assert_int_equal(got.entries, want.entries);
+	if (want.entries)
+		assert_memory_equal(got.entry, want.entry, want.entries * sizeof(*want.entry));
 	assert_int_equal(got.label, want.label);
 	assert_int_equal(got.key_len, want.key_len);
 	assert_memory_equal(got.key, want.key, want.key_len);

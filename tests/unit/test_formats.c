@@ -640,6 +640,70 @@ static void damaged_sample(void **state)
 	FAILS(nst_verify("a.h5", &v, &err), "sample 'k/4'");
 }
 
+/* A shard of two rows whose columns of entry points are as given; n offsets, 0 = no such column. */
+static void write_entries(size_t points, const uint64_t *offset, uint64_t n)
+{
+	static const uint64_t ends[3] = {0, 3, 6}, hash[2], point[4];
+	static const uint32_t shape[6] = {1, 1, 3, 1, 1, 3};
+	static const uint8_t data[6], codec[2] = {1, 1};
+	static const int32_t label[2] = {-1, -1};
+	struct nst_build *b = nst_build_new(NST_SHARD, 2, &err);
+
+	assert_non_null(b);
+	OK(nst_build_column(b, "image/data", NST_U8, 6, 0, data, &err));
+	OK(nst_build_column(b, "image/offset", NST_U64, 3, 0, ends, &err));
+	OK(nst_build_column(b, "image/shape", NST_U32, 2, 3, shape, &err));
+	OK(nst_build_column(b, "image/codec", NST_U8, 2, 0, codec, &err));
+	OK(nst_build_column(b, "image/checksum", NST_U64, 2, 0, hash, &err));
+	if (points)
+		OK(nst_build_column(b, "image/entry", NST_U64, points, 0, point, &err));
+	if (n)
+		OK(nst_build_column(b, "image/entry_offset", NST_U64, n, 0, offset, &err));
+	OK(nst_build_column(b, "key/data", NST_U8, 6, 0, data, &err));
+	OK(nst_build_column(b, "key/offset", NST_U64, 3, 0, ends, &err));
+	OK(nst_build_column(b, "label/class", NST_I32, 2, 0, label, &err));
+	OK(nst_out_file("e.h5", NULL, b, &err));
+	nst_build_free(b);
+}
+
+static void entry_points_are_checked(void **state)
+{
+	static const struct {
+		size_t points;
+		uint64_t offset[3], n;
+		const char *text; /* NULL: fine */
+	} cases[] = {
+		{4, {0, 1, 4}, 3, NULL},
+		{4, {0, 4, 4}, 3, NULL},
+		{0, {0}, 0, NULL},
+		{4, {0}, 0, "it has only one of 'image/entry' and 'image/entry_offset'"},
+		{0, {0, 0, 0}, 3, "it has only one of 'image/entry' and 'image/entry_offset'"},
+		{4, {0, 1, 3}, 3, "'image/entry_offset' does not span its data"},
+		{4, {1, 1, 4}, 3, "'image/entry_offset' does not span its data"},
+		{4, {0, 5, 4}, 3, "'image/entry_offset' falls at row 1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct nst_image *im;
+		struct nst_samples *s;
+		struct nst_sample sample;
+
+		write_entries(cases[i].points, cases[i].offset, cases[i].n);
+		im = open_one("e.h5");
+		if (cases[i].text) {
+			FAILS(nst_samples_open(&s, im, NULL, &err), cases[i].text);
+		} else {
+			OK(nst_samples_open(&s, im, NULL, &err));
+			nst_samples_peek(s, 1, &sample);
+			assert_int_equal(sample.entries,
+					 cases[i].points ? 4 - cases[i].offset[1] : 0);
+			nst_samples_free(s);
+		}
+		nst_image_free(im);
+	}
+}
+
 /* Files that libhdf5 likes and the schema does not.  An edit of a good file by libhdf5. */
 static void edit(int what)
 {
@@ -724,7 +788,7 @@ static void edit(int what)
 		break;
 	case 12: /* a checksum that was adapted to other data */
 		id = H5Aopen(file, "checksums", H5P_DEFAULT);
-		assert_true(H5Awrite(id, H5T_NATIVE_UINT64, (uint64_t[9]){1, 2, 3, 4, 5, 6, 7, 8, 9}) >= 0);
+		assert_true(H5Awrite(id, H5T_NATIVE_UINT64, (uint64_t[11]){1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}) >= 0);
 		H5Aclose(id);
 		break;
 	case 13: /* a group in place of a dataset */
@@ -803,6 +867,7 @@ int main(void)
 		cmocka_unit_test(views_check_values),
 		cmocka_unit_test(samples_check_forms),
 		cmocka_unit_test(damaged_sample),
+		cmocka_unit_test(entry_points_are_checked),
 		cmocka_unit_test(whitelist),
 		cmocka_unit_test(not_ours),
 	};

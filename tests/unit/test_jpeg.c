@@ -10,9 +10,6 @@
 
 #include <cmocka.h>
 
-#include <stdio.h> /* jpeglib.h declares functions of FILE */
-#include <jpeglib.h>
-
 #include "libcore/augment/augment.h"
 #include "libcore/image/decode.h"
 #include "libcore/image/exif.h"
@@ -20,6 +17,7 @@
 #include "libcore/image/preprocess.h"
 #include "libcore/util/mem.h"
 #include "libcore/util/rng.h"
+#include "tests/unit/jpeg_util.h"
 
 static struct nst_err err;
 static struct nst_jpeg *codec;
@@ -380,61 +378,21 @@ static void scans_are_counted_before_they_cost(void **state)
 
 /* ---- parts ---- */
 
-/* Noise that is coarse enough to leave edges everywhere, as files that nst_jpeg_encode does not
- * write: components 1 (grey), 3 or 4; h x v is the sampling of the first. */
-static struct nst_buf made(size_t h, size_t w, int components, int hs, int vs, int progressive,
-			   int restart, uint64_t seed)
+/* A file as it is stored in a shard, with its entry points if points is given: room for them, which
+ * must outlive the picture. */
+static struct nst_picture stored(const struct nst_buf *b, uint32_t h, uint32_t w, int orientation,
+				 struct nst_buf *points)
 {
-	struct jpeg_compress_struct c;
-	struct jpeg_error_mgr report;
-	struct nst_buf b = {0};
-	struct nst_rng rng;
-	unsigned char *bytes = NULL;
-	unsigned long size = 0;
-	uint8_t *row = malloc(4 * w);
-	JSAMPROW rows[1] = {row};
+	static struct nst_buf scratch;
+	struct nst_picture p = {1, b->data, b->len, h, w, 3, orientation, {0}};
 
-	assert_non_null(row);
-	nst_rng_init(&rng, seed, NST_RNG_TEST, 7, 0);
-	c.err = jpeg_std_error(&report);
-	jpeg_create_compress(&c);
-	jpeg_mem_dest(&c, &bytes, &size);
-	c.image_width = (JDIMENSION)w;
-	c.image_height = (JDIMENSION)h;
-	c.input_components = components;
-	c.in_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
-	jpeg_set_defaults(&c);
-	jpeg_set_quality(&c, 80, TRUE);
-	c.comp_info[0].h_samp_factor = hs;
-	c.comp_info[0].v_samp_factor = vs;
-	c.restart_interval = (unsigned)restart;
-	if (progressive)
-		jpeg_simple_progression(&c);
-	jpeg_start_compress(&c, TRUE);
-	for (size_t y = 0; y < h; y++) {
-		for (size_t i = 0; i < (size_t)components * w; i++)
-			row[i] = (uint8_t)(y * 3 + i + nst_rng_below(&rng, 90));
-		jpeg_write_scanlines(&c, rows, 1);
+	if (points) {
+		points->len = 0;
+		assert_int_equal(nst_entries_find(b->data, b->len, &scratch, points, &err), 0);
+		p.entries.point = (const uint64_t *)(void *)points->data;
+		p.entries.count = points->len / sizeof(uint64_t);
 	}
-	jpeg_finish_compress(&c);
-	jpeg_destroy_compress(&c);
-	assert_int_equal(nst_buf_append(&b, bytes, size, &err), 0);
-	free(bytes);
-	free(row);
-	return b;
-}
-
-/* One of the kinds of files there are, of some size; *usual is set for those of which parts are
- * left out. */
-static struct nst_buf any_file(int i, struct nst_rng *rng, size_t most, int *usual)
-{
-	static const int sampling[][2] = {{1, 1}, {2, 1}, {2, 2}, {1, 2}, {4, 1}};
-	const int *s = sampling[i % 5];
-	size_t h = 1 + nst_rng_below(rng, (uint32_t)most), w = 1 + nst_rng_below(rng, (uint32_t)most);
-	int kind = i / 5 % 6, components = kind == 4 ? 1 : kind == 5 ? 4 : 3;
-
-	*usual = kind != 3 && kind != 5;
-	return made(h, w, components, s[0], s[1], kind == 3, kind == 2 ? 3 : 0, (uint64_t)i);
+	return p;
 }
 
 static struct nst_box any_part(struct nst_rng *rng, size_t h, size_t w)
@@ -447,14 +405,15 @@ static struct nst_box any_part(struct nst_rng *rng, size_t h, size_t w)
 }
 
 /* Decode into pixels that were filled before, to see what is left alone. */
-static int decode_part(const struct nst_buf *b, double reduce, const struct nst_box *part,
+static int decode_part(const struct nst_picture *p, double reduce, const struct nst_box *part,
 		       struct nst_pixels *out)
 {
 	struct nst_jpeg_info info;
 
 	assert_int_equal(nst_pixels_shape(out, 700, 700, &err), 0);
 	memset(out->data, 0xa5, 3 * 700 * 700);
-	return nst_jpeg_decode_part(codec, b->data, b->len, reduce, part, &info, out, &err);
+	return nst_jpeg_decode_part(codec, p->data, p->size, &p->entries, reduce, part, &info, out,
+				    &err);
 }
 
 /* Pixels of a side that are asked for, and one around them. */
@@ -470,6 +429,7 @@ static void stretch(float lo, float hi, double scale, size_t side, size_t *begin
 static void a_part_is_what_the_whole_has_there(void **state)
 {
 	struct nst_pixels whole = {0}, some = {0};
+	struct nst_buf points = {0};
 	size_t left = 0, outside = 0;
 	struct nst_rng rng;
 
@@ -485,9 +445,11 @@ static void a_part_is_what_the_whole_has_there(void **state)
 				 0);
 		for (int k = 0; k < 4; k++) {
 			struct nst_box part = any_part(&rng, info.height, info.width);
+			const struct nst_picture in = stored(&b, info.height, info.width, 1,
+							     k % 2 ? &points : NULL);
 			size_t y0, y1, x0, x1;
 
-			assert_int_equal(decode_part(&b, reduce, &part, &some), 0);
+			assert_int_equal(decode_part(&in, reduce, &part, &some), 0);
 			assert_int_equal(some.h, whole.h);
 			assert_int_equal(some.w, whole.w);
 			stretch(part.y0, part.y1, (double)whole.h / info.height, whole.h, &y0, &y1);
@@ -504,6 +466,7 @@ static void a_part_is_what_the_whole_has_there(void **state)
 		nst_buf_release(&b);
 	}
 	assert_true(left > outside / 2);
+	nst_buf_release(&points);
 	nst_pixels_release(&whole);
 	nst_pixels_release(&some);
 }
@@ -515,6 +478,7 @@ static void views_do_not_see_what_is_left_out(void **state)
 	struct nst_decoder *d = nst_decoder_new(&err);
 	struct nst_pixels whole = {0}, some = {0};
 	struct nst_augmenter work = {0};
+	struct nst_buf points = {0};
 	struct nst_rng rng;
 
 	(void)state;
@@ -524,9 +488,11 @@ static void views_do_not_see_what_is_left_out(void **state)
 		int usual, orientation = i % 11 ? 1 : 6;
 		struct nst_buf b = any_file(i, &rng, 600, &usual);
 		struct nst_jpeg_info info;
+		struct nst_picture in;
 		struct nst_augment a;
 
 		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
+		in = stored(&b, info.height, info.width, orientation, &points);
 		nst_augment_init(&a, 1 + nst_rng_below(&rng, 90));
 		a.view = i % 5 ? NST_VIEW_RESIZED : NST_VIEW_PLAIN;
 		a.filter = (enum nst_filter)(i % 4);
@@ -541,15 +507,12 @@ static void views_do_not_see_what_is_left_out(void **state)
 			nst_augment_draw(&a, &rng, h, w, &view);
 			reduce = nst_augment_reduce(&a, &view);
 			part = nst_augment_part(&a, &view);
-			assert_int_equal(nst_decode(d, 1, b.data, b.len, info.height, info.width, 3,
-						    orientation, reduce, &whole, &err), 0);
+			assert_int_equal(nst_decode(d, &in, reduce, &whole, &err), 0);
 			assert_int_equal(nst_augment_apply(&a, &rng, &view, &work, &whole, want,
 							   &err), 0);
 			assert_int_equal(nst_pixels_shape(&some, 700, 700, &err), 0);
 			memset(some.data, 0xa5, 3 * 700 * 700);
-			assert_int_equal(nst_decode_part(d, 1, b.data, b.len, info.height, info.width,
-							 3, orientation, reduce, &part, &some, &err),
-					 0);
+			assert_int_equal(nst_decode_part(d, &in, reduce, &part, &some, &err), 0);
 			assert_int_equal(nst_augment_apply(&a, &rng, &view, &work, &some, got, &err),
 					 0);
 			assert_memory_equal(got, want, 3 * a.size * a.size);
@@ -557,6 +520,7 @@ static void views_do_not_see_what_is_left_out(void **state)
 		nst_buf_release(&b);
 	}
 	nst_augmenter_release(&work);
+	nst_buf_release(&points);
 	nst_pixels_release(&whole);
 	nst_pixels_release(&some);
 	nst_decoder_free(d);
@@ -597,6 +561,7 @@ static void rows_are_those_of_the_picture(void **state)
 	struct nst_pixels whole = {0};
 	struct collected some = {0};
 	const struct nst_rows to = {collect_begin, collect_take, &some};
+	struct nst_buf points = {0};
 	size_t left_out = 0;
 	struct nst_rng rng;
 
@@ -608,25 +573,24 @@ static void rows_are_those_of_the_picture(void **state)
 		struct nst_buf b = any_file(i, &rng, i % 5 ? 150 : 600, &usual);
 		double reduce = i % 4 ? 0 : 1 << nst_rng_below(&rng, 4);
 		struct nst_jpeg_info info;
+		struct nst_picture in;
 		struct nst_box part;
 		size_t y0, y1, x0, x1, h, w;
 
 		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
+		in = stored(&b, info.height, info.width, orientation, &points);
 		h = orientation == 1 ? info.height : info.width;
 		w = orientation == 1 ? info.width : info.height;
-		assert_int_equal(nst_decode(d, 1, b.data, b.len, info.height, info.width, 3,
-					    orientation, reduce, &whole, &err), 0);
+		assert_int_equal(nst_decode(d, &in, reduce, &whole, &err), 0);
 		some.times = 0;
-		assert_int_equal(nst_decode_rows(d, 1, b.data, b.len, info.height, info.width, 3,
-						 orientation, reduce, NULL, &to, &err), 0);
+		assert_int_equal(nst_decode_rows(d, &in, reduce, NULL, &to, &err), 0);
 		assert_int_equal(some.times, 1);
 		assert_true(some.first == 0 && some.next == whole.h && some.pixels.h == whole.h &&
 			    some.pixels.w == whole.w);
 		assert_memory_equal(some.pixels.data, whole.data, 3 * whole.h * whole.w);
 
 		part = any_part(&rng, h, w);
-		assert_int_equal(nst_decode_rows(d, 1, b.data, b.len, info.height, info.width, 3,
-						 orientation, reduce, &part, &to, &err), 0);
+		assert_int_equal(nst_decode_rows(d, &in, reduce, &part, &to, &err), 0);
 		stretch(part.y0, part.y1, (double)whole.h / (double)h, whole.h, &y0, &y1);
 		stretch(part.x0, part.x1, (double)whole.w / (double)w, whole.w, &x0, &x1);
 		assert_true(some.first <= y0 && some.next >= y1);
@@ -637,6 +601,7 @@ static void rows_are_those_of_the_picture(void **state)
 		nst_buf_release(&b);
 	}
 	assert_true(left_out > 1000);
+	nst_buf_release(&points);
 	nst_pixels_release(&whole);
 	nst_pixels_release(&some.pixels);
 	nst_decoder_free(d);
@@ -670,6 +635,7 @@ static void parts_of_another_size_are_an_error(void **state)
 	struct nst_decoder *d = nst_decoder_new(&err);
 	struct preprocessing way = {.out = out};
 	const struct nst_rows to = {preprocessing_begin, preprocessing_take, &way};
+	struct nst_buf points = {0};
 	struct nst_rng rng;
 
 	(void)state;
@@ -680,6 +646,7 @@ static void parts_of_another_size_are_an_error(void **state)
 		int usual;
 		struct nst_buf b = any_file(i, &rng, 300, &usual);
 		struct nst_jpeg_info info;
+		struct nst_picture in;
 		uint32_t h, w;
 		struct nst_box part;
 
@@ -687,12 +654,13 @@ static void parts_of_another_size_are_an_error(void **state)
 		h = 1 + nst_rng_below(&rng, 2 * info.height);
 		w = 1 + info.width + nst_rng_below(&rng, 2 * info.width);
 		part = i % 2 ? any_part(&rng, h, w) : nst_preprocess_part(&way.p, h, w);
-		assert_int_equal(nst_decode_rows(d, 1, b.data, b.len, h, w, 3, 1, 0, &part, &to,
-						 &err),
+		in = stored(&b, h, w, 1, &points);
+		assert_int_equal(nst_decode_rows(d, &in, 0, &part, &to, &err),
 				 NST_EFORMAT);
 		nst_buf_release(&b);
 	}
 	nst_preprocessor_release(&way.work);
+	nst_buf_release(&points);
 	nst_decoder_free(d);
 }
 
@@ -704,6 +672,7 @@ static void evaluation_does_not_see_what_is_left_out(void **state)
 	struct nst_pixels whole = {0};
 	struct preprocessing way = {0};
 	const struct nst_rows to = {preprocessing_begin, preprocessing_take, &way};
+	struct nst_buf points = {0};
 	struct nst_rng rng;
 
 	(void)state;
@@ -714,11 +683,13 @@ static void evaluation_does_not_see_what_is_left_out(void **state)
 		struct nst_buf b = any_file(i, &rng, 600, &usual);
 		struct nst_preprocess *p = &way.p;
 		struct nst_jpeg_info info;
+		struct nst_picture in;
 		struct nst_box part;
 		size_t h, w;
 		double reduce;
 
 		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
+		in = stored(&b, info.height, info.width, orientation, &points);
 		h = orientation == 1 ? info.height : info.width;
 		w = orientation == 1 ? info.width : info.height;
 		nst_preprocess_init(p, 8 + nst_rng_below(&rng, 82));
@@ -727,19 +698,18 @@ static void evaluation_does_not_see_what_is_left_out(void **state)
 		p->filter = (enum nst_filter)(i % 4);
 		reduce = nst_preprocess_reduce(p, h, w);
 		part = nst_preprocess_part(p, h, w);
-		assert_int_equal(nst_decode(d, 1, b.data, b.len, info.height, info.width, 3,
-					    orientation, reduce, &whole, &err), 0);
+		assert_int_equal(nst_decode(d, &in, reduce, &whole, &err), 0);
 		way.out = want;
 		assert_int_equal(preprocessing_begin(&way, whole.h, whole.w, &err), 0);
 		preprocessing_take(&way, whole.data, 0, whole.h);
 		way.out = got;
 		memset(got, 0xa5, sizeof(got));
-		assert_int_equal(nst_decode_rows(d, 1, b.data, b.len, info.height, info.width, 3,
-						 orientation, reduce, &part, &to, &err), 0);
+		assert_int_equal(nst_decode_rows(d, &in, reduce, &part, &to, &err), 0);
 		assert_memory_equal(got, want, sizeof(*got) * 3 * p->size * p->size);
 		nst_buf_release(&b);
 	}
 	nst_preprocessor_release(&way.work);
+	nst_buf_release(&points);
 	nst_pixels_release(&whole);
 	nst_decoder_free(d);
 }
@@ -777,6 +747,7 @@ static void damage_outside_a_part(void **state)
 		int usual, ends, rc;
 		struct nst_buf b = any_file(i, &rng, 200, &usual);
 		struct nst_jpeg_info info;
+		struct nst_picture in;
 		struct nst_box part;
 
 		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
@@ -792,10 +763,11 @@ static void damage_outside_a_part(void **state)
 		}
 		nst_jpeg_limit(codec, 400 * 400);
 		rc = decode_tight(b.data, b.len, &out);
+		in = stored(&b, 0, 0, 1, NULL);
 		ends = nst_jpeg_info(b.data, b.len, 0, &info, &err) < 0 || !info.complete;
 		if (rc == 0 || !usual || ends || part.y1 + 1 >= (float)info.height)
-			assert_int_equal(decode_part(&b, 0, &part, &out), rc);
-		else if (decode_part(&b, 0, &part, &out) == 0)
+			assert_int_equal(decode_part(&in, 0, &part, &out), rc);
+		else if (decode_part(&in, 0, &part, &out) == 0)
 			compare_sound_part(&b, &info, &part, &out), harmless++;
 		refused += rc != 0;
 		nst_buf_release(&b);
@@ -1009,6 +981,14 @@ static void info_finds_the_orientation(void **state)
 
 /* ---- samples ---- */
 
+static int decode_stored(struct nst_decoder *d, int how, const uint8_t *data, size_t n, uint32_t h,
+			 uint32_t w, uint32_t c, int orientation, struct nst_pixels *out)
+{
+	const struct nst_picture p = {how, data, n, h, w, c, orientation, {0}};
+
+	return nst_decode(d, &p, 0, out, &err);
+}
+
 static void samples_are_decoded_upright(void **state)
 {
 	struct nst_decoder *d = nst_decoder_new(&err);
@@ -1018,25 +998,25 @@ static void samples_are_decoded_upright(void **state)
 
 	(void)state;
 	assert_non_null(d);
-	assert_int_equal(nst_decode(d, 1, b.data, b.len, 16, 24, 3, 1, 0, &plain, &err), 0);
-	assert_int_equal(nst_decode(d, 1, b.data, b.len, 16, 24, 3, 6, 0, &turned, &err), 0);
+	assert_int_equal(decode_stored(d, 1, b.data, b.len, 16, 24, 3, 1, &plain), 0);
+	assert_int_equal(decode_stored(d, 1, b.data, b.len, 16, 24, 3, 6, &turned), 0);
 	assert_int_equal(nst_orientation_apply(6, plain.data, 16, 24, &want, &err), 0);
 	assert_int_equal(turned.h, 24);
 	assert_memory_equal(turned.data, want.data, 3 * 16 * 24);
 
-	assert_int_equal(nst_decode(d, 1, b.data, b.len, 24, 16, 3, 1, 0, &plain, &err),
+	assert_int_equal(decode_stored(d, 1, b.data, b.len, 24, 16, 3, 1, &plain),
 			 NST_EFORMAT);
-	assert_int_equal(nst_decode(d, 7, b.data, b.len, 16, 24, 3, 1, 0, &plain, &err),
+	assert_int_equal(decode_stored(d, 7, b.data, b.len, 16, 24, 3, 1, &plain),
 			 NST_EFORMAT);
-	assert_int_equal(nst_decode(d, 0, raw, 12, 2, 2, 3, 1, 0, &plain, &err), 0);
+	assert_int_equal(decode_stored(d, 0, raw, 12, 2, 2, 3, 1, &plain), 0);
 	assert_memory_equal(plain.data, raw, 12);
-	assert_int_equal(nst_decode(d, 0, raw, 12, 3, 4, 1, 1, 0, &plain, &err), 0);
+	assert_int_equal(decode_stored(d, 0, raw, 12, 3, 4, 1, 1, &plain), 0);
 	assert_int_equal(plain.data[11 * 3 + 2], 12);
 	assert_int_equal(plain.data[11 * 3], 12);
-	assert_int_equal(nst_decode(d, 0, raw, 11, 2, 2, 3, 1, 0, &plain, &err), NST_EFORMAT);
-	assert_int_equal(nst_decode(d, 0, raw, 12, 0, 2, 3, 1, 0, &plain, &err), NST_EFORMAT);
-	assert_int_equal(nst_decode(d, 0, raw, 12, 1, 3, 4, 1, 0, &plain, &err), NST_EFORMAT);
-	assert_int_equal(nst_decode(d, 0, raw, 12, UINT32_MAX, UINT32_MAX, 3, 1, 0, &plain, &err),
+	assert_int_equal(decode_stored(d, 0, raw, 11, 2, 2, 3, 1, &plain), NST_EFORMAT);
+	assert_int_equal(decode_stored(d, 0, raw, 12, 0, 2, 3, 1, &plain), NST_EFORMAT);
+	assert_int_equal(decode_stored(d, 0, raw, 12, 1, 3, 4, 1, &plain), NST_EFORMAT);
+	assert_int_equal(decode_stored(d, 0, raw, 12, UINT32_MAX, UINT32_MAX, 3, 1, &plain),
 			 NST_EFORMAT);
 	nst_decoder_free(d);
 	nst_pixels_release(&plain);

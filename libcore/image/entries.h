@@ -1,0 +1,49 @@
+/* Entry points: places in the entropy code of a JPEG that decoding can begin at.
+ *
+ * The code of a picture is one row of symbols of various lengths, and a block's mean is stored as the
+ * difference to that of the block before.  So who wants the lower right corner has to read
+ * everything above and to the left.  An entry point says where the code of a minimum coded unit (MCU,
+ * 8 x 8 to 16 x 16 pixels) begins and what the means were by then; with a few in each row of units,
+ * the code of a part can be cut out (libcore/image/cut.h), whatever was needed to find them.
+ *
+ * One entry point is 64 bits:
+ *	bits 0-11, 12-23, 24-35   mean of the components' last blocks, quantised (DC coefficient),
+ *	                          two's complement; 0 where there is no such component
+ *	bits 36-63                bit of the file that the unit's code begins with, counted from the
+ *	                          first byte's highest, stuffed zero bytes included
+ * A picture has equally many in each row of its units: number i of m in a row of c stands before the
+ * unit i * c / m, rounded down. */
+#ifndef NST_IMAGE_ENTRIES_H
+#define NST_IMAGE_ENTRIES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcore/util/err.h"
+#include "libcore/util/mem.h"
+
+struct nst_entries {
+	const uint64_t *point;
+	size_t count; /* 0 = none are known */
+};
+
+/* Find the entry points of a sound JPEG and append them to out (u64): none if it is of a kind that has
+ * none (libcore/image/scan.h), is too small to be worth it (4 kB) or larger than 32 MiB.  scratch is
+ * working memory.  Returns 0 or NST_ENOMEM. */
+int nst_entries_find(const uint8_t *data, size_t n, struct nst_buf *scratch, struct nst_buf *out,
+		     struct nst_err *err) NST_MUST_CHECK;
+
+/* Parts of an entry point. */
+static inline uint64_t nst_entry_bit(uint64_t point)
+{
+	return point >> 36;
+}
+
+static inline int nst_entry_mean(uint64_t point, int component)
+{
+	int v = (int)(point >> 12 * component & 0xfff);
+
+	return v < 0x800 ? v : v - 0x1000;
+}
+
+#endif
