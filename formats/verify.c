@@ -2,6 +2,7 @@
  * whole. */
 #include "formats/verify.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "formats/image.h"
@@ -47,10 +48,22 @@ static int verify_view(struct nst_image *im, struct nst_err *err)
 	return nst_image_fail(im, err, "its kind is unknown");
 }
 
-static int verify_samples(struct nst_image *im, uint64_t *count, struct nst_err *err)
+static int verify_sample(const struct nst_samples *s, uint64_t i, const struct nst_verify_more *more,
+			 const struct nst_image *im, struct nst_err *err)
+{
+	struct nst_sample sample;
+	int r = nst_samples_get(s, i, &sample, err);
+
+	if (r || !more || !more->sample(more->ctx, &sample, err))
+		return r;
+	return nst_err_prefix(err, "cannot read %s: sample '%.*s' (row %" PRIu64 ")", im->name,
+			      (int)sample.key_len, sample.key, i);
+}
+
+static int verify_samples(struct nst_image *im, const struct nst_verify_more *more, uint64_t *count,
+			  struct nst_err *err)
 {
 	struct nst_samples *s;
-	struct nst_sample sample;
 	int r;
 
 	if (!nst_image_has(im, "image/data"))
@@ -59,18 +72,19 @@ static int verify_samples(struct nst_image *im, uint64_t *count, struct nst_err 
 	if (r)
 		return r;
 	for (uint64_t i = 0; !r && i < nst_samples_count(s); i++)
-		r = nst_samples_get(s, i, &sample, err);
+		r = verify_sample(s, i, more, im, err);
 	*count += nst_samples_count(s);
 	nst_samples_free(s);
 	return r;
 }
 
-static int verify_image(struct nst_image *im, struct nst_verify_result *out, struct nst_err *err)
+static int verify_image(struct nst_image *im, const struct nst_verify_more *more,
+			struct nst_verify_result *out, struct nst_err *err)
 {
 	int r = 0;
 
 	/* Samples before columns: the sentence then names the sample. */
-	r = verify_samples(im, &out->samples, err);
+	r = verify_samples(im, more, &out->samples, err);
 	for (int i = 0; !r && nst_schema(im->kind)->column[i].name; i++)
 		r = nst_image_verify_column(im, i, err);
 	if (!r)
@@ -81,7 +95,8 @@ static int verify_image(struct nst_image *im, struct nst_verify_result *out, str
 	return r;
 }
 
-int nst_verify(const char *path, struct nst_verify_result *out, struct nst_err *err)
+int nst_verify(const char *path, const struct nst_verify_more *more, struct nst_verify_result *out,
+	       struct nst_err *err)
 {
 	struct nst_in *in = NULL;
 	struct nst_image *im = NULL;
@@ -91,7 +106,7 @@ int nst_verify(const char *path, struct nst_verify_result *out, struct nst_err *
 	if (r)
 		return r;
 	while ((r = nst_in_next(in, &im, err)) > 0) {
-		r = verify_image(im, out, err);
+		r = verify_image(im, more, out, err);
 		nst_image_free(im);
 		if (r)
 			break;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "formats/input.h"
+#include "formats/sample.h"
 #include "libcore/util/err.h"
 
 struct nst_verify_result {
@@ -14,9 +15,17 @@ struct nst_verify_result {
 	uint64_t samples; /* embedded samples whose checksum was verified */
 };
 
+/* What there is to check in a sample for who can read its bytes. */
+struct nst_verify_more {
+	int (*sample)(void *ctx, const struct nst_sample *s, struct nst_err *err); /* 0 or a code */
+	void *ctx;
+};
+
 /* Verify the file at path, or standard input for "-": framing, schema, every column's and sample's
- * checksum, the typed rules of its kind, stream totals.  References are not followed.  Returns 0
- * with *out filled, or a negative code at the first fault. */
-int nst_verify(const char *path, struct nst_verify_result *out, struct nst_err *err) NST_MUST_CHECK;
+ * checksum, the typed rules of its kind, stream totals; also `more` of each sample, unless it is
+ * NULL.  References are not followed.  Returns 0 with *out filled, or a negative code at the first
+ * fault. */
+int nst_verify(const char *path, const struct nst_verify_more *more, struct nst_verify_result *out,
+	       struct nst_err *err) NST_MUST_CHECK;
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/verify.h"
 #include "libcore/cli/json.h"
 #include "libcore/cli/msg.h"
 #include "libcore/cli/opt.h"
@@ -11,6 +10,7 @@
 #include "libcore/cli/run.h"
 #include "libcore/cli/tty.h"
 #include "libcore/pack/extract.h"
+#include "libcore/pack/inspect.h"
 #include "libcore/pack/manifest.h"
 #include "libcore/pack/packer.h"
 #include "libcore/util/num.h"
@@ -152,7 +152,7 @@ static int verify(const char *const *operand, size_t n, struct nst_err *err)
 	if (n == 0)
 		return verify(from_stdin, 1, err);
 	for (size_t i = 0; i < n; i++) {
-		if (nst_verify(operand[i], &v, err) < 0)
+		if (nst_inspect(operand[i], &v, err) < 0)
 			return err->code;
 		nst_info("'%s' is sound: %llu rows", operand[i], (unsigned long long)v.rows);
 		if (v.images > 1)

@@ -11,6 +11,7 @@ enum {
 	LEAST = 4096,    /* bytes of code that are worth it */
 	SPACING = 256,   /* bytes of code from one entry point to the next, but: */
 	MOST = 8,        /* in a row */
+	LIMIT = 1 << 25, /* bytes of a picture whose bits an entry point can count */
 	MEAN = 2048,     /* means are less than that */
 	EOB = 128,       /* coefficients the end of a block counts for: more than there are */
 	LOOKUP = 10,     /* bits that are looked up at once */
@@ -229,32 +230,61 @@ static size_t entries_a_row(const struct nst_scan *s, size_t len)
 	return m < s->columns ? m : s->columns;
 }
 
-int nst_entries_find(const uint8_t *data, size_t n, struct nst_buf *scratch, struct nst_buf *out,
-		     struct nst_err *err)
+/* Append m entry points for each row of units, 0 = as many as usual: none of what is no sound code. */
+static int find(const uint8_t *data, size_t n, const struct nst_scan *s, size_t m,
+		struct nst_buf *scratch, struct nst_buf *out, struct nst_err *err)
 {
-	struct nst_scan s;
-	struct walk w = {.scan = &s};
-	size_t len, m;
+	struct walk w = {.scan = s};
+	size_t len;
 
-	if (n < LEAST || n >= (size_t)1 << 25 || !nst_scan_read(data, n, &s))
-		return 0;
 	scratch->len = 0;
 	if (nst_buf_reserve(scratch, n + TAIL, err) < 0)
 		return err->code;
-	len = unstuff(data + s.code, n - s.code, scratch->data);
+	len = unstuff(data + s->code, n - s->code, scratch->data);
 	if (len < LEAST)
 		return 0;
 	memset(scratch->data + len, 0, TAIL);
-	m = entries_a_row(&s, len);
-	if (nst_buf_reserve(out, m * s.rows * sizeof(uint64_t), err) < 0)
+	m = m ? m : entries_a_row(s, len);
+	if (nst_buf_reserve(out, m * s->rows * sizeof(uint64_t), err) < 0)
 		return err->code;
-	for (int i = 0; i < s.components; i++) {
-		prepare(&w.dc[s.component[i].dc], &s.dc[s.component[i].dc], mean_takes);
-		prepare(&w.ac[s.component[i].ac], &s.ac[s.component[i].ac], other_takes);
+	for (int i = 0; i < s->components; i++) {
+		prepare(&w.dc[s->component[i].dc], &s->dc[s->component[i].dc], mean_takes);
+		prepare(&w.ac[s->component[i].ac], &s->ac[s->component[i].ac], other_takes);
 	}
 	w.reader = (struct reader){.code = scratch->data, .next = scratch->data, .bits = 8 * len};
 	w.place.code = scratch->data;
 	if (walk_units(&w, m, (uint64_t *)(void *)(out->data + out->len)))
-		out->len += m * s.rows * sizeof(uint64_t);
+		out->len += m * s->rows * sizeof(uint64_t);
 	return 0;
+}
+
+int nst_entries_find(const uint8_t *data, size_t n, struct nst_buf *scratch, struct nst_buf *out,
+		     struct nst_err *err)
+{
+	struct nst_scan s;
+
+	if (n < LEAST || n >= LIMIT || !nst_scan_read(data, n, &s))
+		return 0;
+	return find(data, n, &s, 0, scratch, out, err);
+}
+
+int nst_entries_check(const uint8_t *data, size_t n, const struct nst_entries *entries,
+		      struct nst_buf *scratch, struct nst_buf *again, struct nst_err *err)
+{
+	const size_t size = entries->count * sizeof(uint64_t);
+	struct nst_scan s;
+	size_t m;
+
+	if (!entries->count)
+		return 0;
+	again->len = 0;
+	if (n < LIMIT && nst_scan_read(data, n, &s)) {
+		m = entries->count / s.rows;
+		if (m && m <= s.columns && entries->count % s.rows == 0 &&
+		    find(data, n, &s, m, scratch, again, err) < 0)
+			return err->code;
+	}
+	if (again->len == size && !memcmp(again->data, entries->point, size))
+		return 0;
+	return nst_fail(err, NST_EFORMAT, "JPEG has entry points that are not its own");
 }

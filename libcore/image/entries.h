@@ -33,6 +33,13 @@ struct nst_entries {
 int nst_entries_find(const uint8_t *data, size_t n, struct nst_buf *scratch, struct nst_buf *out,
 		     struct nst_err *err) NST_MUST_CHECK;
 
+/* Hold entry points against the JPEG they are said to be of, whoever found them.  scratch and again are
+ * working memory.  Returns 0, NST_ENOMEM, or NST_EFORMAT when one of them is not as stated above;
+ * none are always right. */
+int nst_entries_check(const uint8_t *data, size_t n, const struct nst_entries *entries,
+		      struct nst_buf *scratch, struct nst_buf *again, struct nst_err *err)
+	NST_MUST_CHECK;
+
 /* Parts of an entry point. */
 static inline uint64_t nst_entry_bit(uint64_t point)
 {

@@ -3,8 +3,9 @@
  *	craft make FILE < text         a shard, or a prediction with its images
  *	craft model FILE ARCH SIZE SEED CLASS... [NAME=VALUE...]
  *	                               an untrained model; SEED nan: of NaN; stored settings
- *	craft jpegs FILE N points|bare a shard of N pictures of 300x400, with their entry points or
- *	                               without
+ *	craft jpegs FILE N points|bare|wrong
+ *	                               a shard of N pictures of 300x400, with their entry points,
+ *	                               without, or with points that are a bit off
  *	craft dump FILE                text of any kind of rows or statistics
  *
  * Text is lines of words:
@@ -161,7 +162,7 @@ static void make(const char *path)
 
 /* ---- jpegs ---- */
 
-static void make_jpegs(const char *path, int n, int points)
+static void make_jpegs(const char *path, int n, const char *points)
 {
 	const size_t h = 300, w = 400;
 	const char *class[] = {"cat", "dog", "owl"};
@@ -186,12 +187,14 @@ static void make_jpegs(const char *path, int n, int points)
 			rgb[k] = (uint8_t)(k / 1200 / 2 + nst_rng_below(&rng, 80));
 		bytes.len = entries.len = 0;
 		check(nst_jpeg_encode(jpeg, rgb, h, w, 90, NST_JPEG_420, &bytes, &err));
-		if (points)
+		if (strcmp(points, "bare") != 0)
 			check(nst_entries_find(bytes.data, bytes.len, &scratch, &entries, &err));
 		s.data = bytes.data;
 		s.size = bytes.len;
 		s.entry = (const uint64_t *)(void *)entries.data;
 		s.entries = entries.len / sizeof(uint64_t);
+		if (strcmp(points, "wrong") == 0)
+			((uint64_t *)(void *)entries.data)[5] += 1ull << 36;
 		check(nst_rows_add_copy(rows, &s, &err));
 	}
 	check(nst_shard_build(&b, rows, class, 3, &err));
@@ -379,7 +382,7 @@ int main(int argc, char **argv)
 	else if (argc > 2 && strcmp(argv[1], "model") == 0)
 		make_model(argv + 2, argc - 2);
 	else if (argc == 5 && strcmp(argv[1], "jpegs") == 0)
-		make_jpegs(argv[2], atoi(argv[3]), strcmp(argv[4], "points") == 0);
+		make_jpegs(argv[2], atoi(argv[3]), argv[4]);
 	else
 		die("make, model, jpegs or dump");
 	return 0;

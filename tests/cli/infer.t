@@ -156,6 +156,10 @@ craft jpegs bare.h5 30 bare
 for s in points bare; do
 	ok "labels of JPEGs, $s" nst-infer -q -m eye.h5 --precision=f32 -o p-$s.h5 $s.h5
 done
+quiet "entry points are verified" nst-pack -q --verify points.h5
+craft jpegs wrong.h5 2 wrong
+fails 1 "nst-pack: cannot read 'wrong.h5': sample '0' (row 0): JPEG has entry points that are not its own" \
+	nst-pack --verify wrong.h5
 if have h5dump; then
 	contains "one shard has entry points" <(h5dump -H points.h5) '"entry_offset"'
 	is "the other has none" "$(h5dump -H bare.h5 | grep -c '"entry_offset"')" 0

@@ -29,7 +29,7 @@ static void fuzz_one(const uint8_t *data, size_t n)
 	if (fd < 0 || write(fd, data, n) != (ssize_t)n)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (nst_verify(path, &v, &err) < 0 && (!err.msg[0] || !strstr(err.msg, "/proc/self/fd")))
+	if (nst_verify(path, NULL, &v, &err) < 0 && (!err.msg[0] || !strstr(err.msg, "/proc/self/fd")))
 		abort();
 	close(fd);
 }

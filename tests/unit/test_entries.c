@@ -217,6 +217,54 @@ static void what_follows_the_picture_does_not_matter(void **state)
 	nst_buf_release(&again);
 }
 
+/* Points are right wherever they were found, with others or fewer, and wrong with a bit changed. */
+static void points_are_checked(void **state)
+{
+	struct nst_buf points = {0}, again = {0};
+	struct nst_rng rng;
+	int halved = 0;
+
+	(void)state;
+	nst_rng_init(&rng, 5, NST_RNG_TEST, 20, 0);
+	for (int i = 0; i < 40; i++) {
+		int usual;
+		struct nst_buf b = any_file(i, &rng, 500, &usual);
+		struct nst_entries e = entries_of(&b, &points);
+		uint64_t *point = (uint64_t *)(void *)points.data;
+		struct nst_scan s;
+
+		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err), 0);
+		if (!e.count) {
+			e = (struct nst_entries){(const uint64_t[8]){0}, 8};
+			assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
+					 NST_EFORMAT);
+			nst_buf_release(&b);
+			continue;
+		}
+		point[nst_rng_below(&rng, (uint32_t)e.count)] ^= 1ull << nst_rng_below(&rng, 64);
+		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
+				 NST_EFORMAT);
+		e = entries_of(&b, &points);
+		e.count--;
+		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
+				 NST_EFORMAT);
+		e.count++;
+		assert_int_equal(nst_scan_read(b.data, b.len, &s), 1);
+		if (e.count / s.rows % 2 == 0) {
+			for (size_t k = 0; k < e.count / 2; k++)
+				point[k] = point[2 * k];
+			e.count /= 2;
+			assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
+					 0);
+			halved++;
+		}
+		nst_buf_release(&b);
+	}
+	assert_true(halved > 5);
+	nst_buf_release(&points);
+	nst_buf_release(&again);
+}
+
 /* Who finds entry points need not decode: what is damaged has none. */
 static void pictures_with_points_are_sound(void **state)
 {
@@ -471,6 +519,7 @@ int main(void)
 		cmocka_unit_test(points_are_where_the_coefficients_say),
 		cmocka_unit_test(other_kinds_have_none),
 		cmocka_unit_test(what_follows_the_picture_does_not_matter),
+		cmocka_unit_test(points_are_checked),
 		cmocka_unit_test(pictures_with_points_are_sound),
 		cmocka_unit_test(a_cut_is_a_part_of_the_picture),
 		cmocka_unit_test(without_codes_for_blank_units_nothing_is_cut),

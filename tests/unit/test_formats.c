@@ -274,7 +274,7 @@ static void rewriting_is_identical(void **state)
 			assert_int_equal(rename(path, copy), 0);
 			write_kind((enum nst_kind)k, &opt);
 			assert_true(same_files(path, copy));
-			OK(nst_verify(path, &v, &err));
+			OK(nst_verify(path, NULL, &v, &err));
 			assert_int_equal(v.images, 1);
 			assert_int_equal(v.streams, 1);
 		}
@@ -637,7 +637,7 @@ static void damaged_sample(void **state)
 	FAILS(nst_samples_get(s, 4, &sample, &err), "sample 'k/4' (row 4) is damaged");
 	nst_samples_free(s);
 	nst_image_free(im);
-	FAILS(nst_verify("a.h5", &v, &err), "sample 'k/4'");
+	FAILS(nst_verify("a.h5", NULL, &v, &err), "sample 'k/4'");
 }
 
 /* A shard of two rows whose columns of entry points are as given; n offsets, 0 = no such column. */

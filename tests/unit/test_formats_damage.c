@@ -30,7 +30,7 @@ static int see(const char *path, uint8_t digest[16])
 	const struct nst_schema *schema;
 	struct nst_verify_result v;
 	struct nst_image *im;
-	int r = nst_verify(path, &v, &err);
+	int r = nst_verify(path, NULL, &v, &err);
 
 	if (!r)
 		r = nst_image_open(&im, path, ALL_KINDS, &err);

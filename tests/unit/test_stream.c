@@ -163,7 +163,7 @@ static void stream_in_a_file(void **state)
 	write_stream("s.h5", 5);
 	assert_int_equal(read_rows(path, 1, NULL, &rows), 5);
 	assert_int_equal(rows, 20);
-	OK(nst_verify("s.h5", &v, &err));
+	OK(nst_verify("s.h5", NULL, &v, &err));
 	assert_int_equal(v.images, 5);
 	assert_int_equal(v.streams, 1);
 	assert_int_equal(v.rows, 20);
@@ -213,7 +213,7 @@ static void streams_in_a_row(void **state)
 	assert_int_equal(rows, 15);
 	assert_int_equal(read_rows(two, 2, NULL, &rows), 4);
 	assert_int_equal(rows, 15);
-	OK(nst_verify("both.h5", &v, &err));
+	OK(nst_verify("both.h5", NULL, &v, &err));
 	assert_int_equal(v.streams, 2);
 	file = read_file("both.h5");
 	assert_int_equal(read_pipe(file.data, file.len, 1000, NULL, &rows), 4);
@@ -261,10 +261,10 @@ static void wrong_order(void **state)
 	write_stream("s.h5", 3);
 	assert_int_equal(system("n=$(($(stat -c %s s.h5) / 3)); head -c $n s.h5 > m.h5;"
 				"tail -c $n s.h5 >> m.h5"), 0);
-	FAILS(nst_verify("m.h5", &v, &err), "something is missing");
+	FAILS(nst_verify("m.h5", NULL, &v, &err), "something is missing");
 	assert_int_equal(system("n=$(($(stat -c %s s.h5) / 3)); head -c $n s.h5 > m.h5;"
 				"cat s.h5 >> m.h5"), 0);
-	FAILS(nst_verify("m.h5", &v, &err), "something is missing");
+	FAILS(nst_verify("m.h5", NULL, &v, &err), "something is missing");
 }
 
 static void bytes_behind(void **state)
@@ -274,7 +274,7 @@ static void bytes_behind(void **state)
 	(void)state;
 	write_shard("a.h5", 0, 3, NULL);
 	assert_int_equal(system("cp a.h5 b.h5; echo more >> b.h5"), 0);
-	FAILS(nst_verify("b.h5", &v, &err), "cannot read 'b.h5' behind image 1: not an HDF5 file");
+	FAILS(nst_verify("b.h5", NULL, &v, &err), "cannot read 'b.h5' behind image 1: not an HDF5 file");
 }
 
 static void limits(void **state)
@@ -483,7 +483,7 @@ static void fail_nth(void **state)
 		if (strstr(err.msg, "directory")) { /* the last step: the file is there and complete */
 			struct nst_verify_result v;
 
-			OK(nst_verify("x.h5", &v, &err));
+			OK(nst_verify("x.h5", NULL, &v, &err));
 			assert_int_equal(v.images, 2);
 			write_shard("x.h5", 0, 2, NULL);
 		}
