@@ -11,6 +11,7 @@ int main(int argc, char **argv)
 		opt.compress = NST_COMPRESS_GZIP;
 	if (argc > 1 && !strcmp(argv[1], "zstd"))
 		opt.compress = NST_COMPRESS_ZSTD;
+	with_points = 0;
 	for (int k = 0; k < NST_KINDS; k++)
 		write_kind((enum nst_kind)k, &opt);
 	return 0;
