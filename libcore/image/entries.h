@@ -3,7 +3,7 @@
  * The code of a picture is one row of symbols of various lengths, and a block's mean is stored as the
  * difference to that of the block before.  So who wants the lower right corner has to read
  * everything above and to the left.  An entry point says where the code of a minimum coded unit (MCU,
- * 8 x 8 to 16 x 16 pixels) begins and what the means were by then; with a few in each row of units,
+ * 8 x 8 pixels or up to four times as many) begins and what the means were by then; with a few in each row of units,
  * the code of a part can be cut out (libcore/image/cut.h), whatever was needed to find them.
  *
  * One entry point is 64 bits:
@@ -40,7 +40,7 @@ int nst_entries_check(const uint8_t *data, size_t n, const struct nst_entries *e
 		      struct nst_buf *scratch, struct nst_buf *again, struct nst_err *err)
 	NST_MUST_CHECK;
 
-/* Parts of an entry point. */
+/* Parts of an entry point: its bit, and the mean of component 0...2. */
 static inline uint64_t nst_entry_bit(uint64_t point)
 {
 	return point >> 36;

@@ -13,7 +13,7 @@
  * encoding by TurboJPEG, of which the calls of version 2 are used (version 3 still has them).
  * Leaving out saves the transform and the colours of a place.  The entropy code is read from the
  * beginning as far as the wanted part goes down, unless entry points are known: then the part is cut
- * out first.  What lies outside is not looked at: who packs pictures decodes them to their
+ * out first.  What lies outside is not looked at: who packs pictures reads them to their
  * end, and a checksum tells when they have changed since. */
 #include "libcore/image/jpeg.h"
 

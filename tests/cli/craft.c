@@ -194,7 +194,7 @@ static void make_jpegs(const char *path, int n, const char *points)
 		s.entry = (const uint64_t *)(void *)entries.data;
 		s.entries = entries.len / sizeof(uint64_t);
 		if (strcmp(points, "wrong") == 0)
-			((uint64_t *)(void *)entries.data)[5] += 1ull << 36;
+			((uint64_t *)(void *)entries.data)[0] += 1ull << 36;
 		check(nst_rows_add_copy(rows, &s, &err));
 	}
 	check(nst_shard_build(&b, rows, class, 3, &err));

@@ -160,6 +160,9 @@ quiet "entry points are verified" nst-pack -q --verify points.h5
 craft jpegs wrong.h5 2 wrong
 fails 1 "nst-pack: cannot read 'wrong.h5': sample '0' (row 0): JPEG has entry points that are not its own" \
 	nst-pack --verify wrong.h5
+fails 1 "nst-infer: cannot decode *: JPEG has entry points that are not its own" \
+	nst-infer -m eye.h5 -o no.h5 wrong.h5
+no_output no.h5
 if have h5dump; then
 	contains "one shard has entry points" <(h5dump -H points.h5) '"entry_offset"'
 	is "the other has none" "$(h5dump -H bare.h5 | grep -c '"entry_offset"')" 0
