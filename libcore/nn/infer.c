@@ -44,6 +44,9 @@ struct step {
 	 * as it needs them for `lines` lines of its own. */
 	int banded;
 	size_t lines; /* 0: all at once, from the tensor */
+	/* Squeeze-and-excitation that is `unscaled` stops at the factors: the convolution behind it is
+	 * `scaled`, and multiplies its input by them where it is rounded. */
+	int unscaled, scaled;
 };
 
 /* The first failure of a worker. */
@@ -133,7 +136,13 @@ static void steps_list(struct nst_infer *inf)
 /* The tensor a step starts from. */
 static size_t input_of(const struct step *s)
 {
-	return s->lines ? (s - 1)->op->in : s->op->in;
+	return s->lines || s->scaled ? (s - 1)->op->in : s->op->in;
+}
+
+/* The tensor it makes, if any. */
+static size_t output_of(const struct step *s)
+{
+	return s->banded || s->unscaled ? NST_NONE : s->out;
 }
 
 /* How many times the net reads tensor t. */
@@ -176,18 +185,30 @@ static void bands_plan(struct nst_infer *inf)
 	}
 }
 
+/* Is this convolution a product of bfloat16? */
+static int is_rounded(const struct nst_infer *inf, const struct nst_conv *geo)
+{
+	return inf->arithmetic == NST_BFLOAT16 && nst_conv_pointwise(geo);
+}
+
+static void scaling_plan(struct nst_infer *inf)
+{
+	for (size_t i = 0; i + 1 < inf->nsteps; i++) {
+		struct step *s = &inf->step[i], *next = &inf->step[i + 1];
+
+		s->unscaled = next->scaled =
+			s->op->kind == NST_OP_SE && next->op->kind == NST_OP_CONV &&
+			is_rounded(inf, &next->op->geo) && next->op->in == s->out &&
+			readers(inf->net, s->out) == 1;
+	}
+}
+
 static size_t take(size_t *end, size_t floats)
 {
 	size_t at = *end;
 
 	*end += NST_ROUND16(floats);
 	return at;
-}
-
-/* Is this convolution a product of bfloat16? */
-static int is_rounded(const struct nst_infer *inf, const struct nst_conv *geo)
-{
-	return inf->arithmetic == NST_BFLOAT16 && nst_conv_pointwise(geo);
 }
 
 static size_t conv_floats(const struct nst_infer *inf, const struct nst_conv *geo)
@@ -516,7 +537,7 @@ static int arena_plan(struct nst_infer *inf, struct nst_err *err)
 		span[t].first = SIZE_MAX;
 	for (size_t i = 0; i < inf->nsteps; i++) {
 		const struct step *s = &inf->step[i];
-		const size_t used[3] = { input_of(s), s->out, s->residual };
+		const size_t used[3] = { input_of(s), output_of(s), s->residual };
 
 		for (int j = 0; j < 3 && !s->banded; j++) {
 			if (used[j] == NST_NONE)
@@ -589,6 +610,7 @@ static int plan(struct nst_infer *inf, size_t *weights, struct nst_err *err)
 	inf->held = inf->offset + net->ntensors;
 	steps_list(inf);
 	bands_plan(inf);
+	scaling_plan(inf);
 	*weights = weights_reserve(inf);
 	phases_plan(inf);
 	least_plan(inf);
@@ -701,36 +723,46 @@ int nst_infer_profile(struct nst_infer *inf, struct nst_profile *profile, struct
 
 /* ---- running ------------------------------------------------------------------------------- */
 
+/* small begins with the factors, which are still there for the next step. */
 static void se_run(const struct nst_infer *inf, const struct step *s, size_t n, const float *x,
 		   float *small, float *y)
 {
 	const struct nst_tensor *t = &inf->net->tensor[s->op->in];
 	size_t c = t->c, sq = s->op->squeeze;
-	float *pooled = small, *factor = pooled + NST_ROUND16(n * c),
-	      *middle = factor + NST_ROUND16(n * c);
+	float *factor = small, *pooled = factor + NST_ROUND16(n * c),
+	      *middle = pooled + NST_ROUND16(n * c);
 
 	inf->k->mean_pool(n, t->h * t->w, c, x, pooled);
 	inf->k->gemm(n, sq, c, pooled, c, 1, inf->data + s->weight, inf->data + s->bias, s->op->act,
 		     0, middle, sq);
 	inf->k->gemm(n, c, sq, middle, sq, 1, inf->data + s->weight2, inf->data + s->bias2,
 		     NST_ACT_SIGMOID, 0, factor, c);
-	inf->k->scale_channels(n, t->h * t->w, c, x, factor, y);
+	if (!s->unscaled)
+		inf->k->scale_channels(n, t->h * t->w, c, x, factor, y);
 }
 
+/* factor (n,cin) or NULL: see struct step. */
 static void conv_run(const struct nst_infer *inf, const struct nst_conv *geo, const float *x,
-		     const float *weight, const float *bias, enum nst_act act, float *y,
-		     float *scratch)
+		     const float *factor, const float *weight, const float *bias, enum nst_act act,
+		     float *y, float *scratch)
 {
+	const struct nst_bf16_product product = {
+		.m = geo->n * geo->h * geo->w, .n = geo->cout, .k = geo->cin,
+		.a = x, .lda = geo->cin, .factor = factor, .pixels = geo->h * geo->w,
+		.packed = weight, .bias = bias, .act = act, .c = y, .ldc = geo->cout,
+	};
+
 	if (is_rounded(inf, geo))
-		nst_bf16_gemm(inf->k, geo->n * geo->h * geo->w, geo->cout, geo->cin, x, geo->cin,
-			      weight, bias, act, y, geo->cout, scratch);
+		nst_bf16_gemm(inf->k, &product, scratch);
 	else
 		inf->k->conv_forward(geo, x, weight, bias, act, y, scratch);
 }
 
-/* Tensor t of image `at` of a task. */
+/* Tensor t of image `at` of a task; NULL for none. */
 static float *tensor_at(const struct nst_infer *inf, float *memory, size_t t, size_t at)
 {
+	if (t == NST_NONE)
+		return NULL;
 	return memory + inf->offset[t] + at % inf->held[t] * floats_of(&inf->net->tensor[t]);
 }
 
@@ -756,7 +788,7 @@ static void bands_run(const struct nst_infer *inf, const struct step *dw, const 
 		first = from;
 		part.n = 1;
 		part.h = part.ho = to - end;
-		conv_run(inf, &part, x + end * part.w * part.cin, inf->data + conv->weight,
+		conv_run(inf, &part, x + end * part.w * part.cin, NULL, inf->data + conv->weight,
 			 inf->data + conv->bias, conv->act, band + (end - first) * line, scratch);
 		inf->k->dw_forward(&geo, band, inf->data + dw->weight, inf->data + dw->bias,
 				   dw->act, y + o * geo.wo * geo.cout, NULL);
@@ -772,9 +804,8 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t a
 	const struct nst_tensor *in = &inf->net->tensor[o->in], *out = &inf->net->tensor[s->out];
 	const float *weight = inf->data + s->weight, *bias = inf->data + s->bias;
 	const float *x = tensor_at(inf, memory, input_of(s), at);
-	const float *residual =
-		s->residual == NST_NONE ? NULL : tensor_at(inf, memory, s->residual, at);
-	float *y = tensor_at(inf, memory, s->out, at);
+	const float *residual = tensor_at(inf, memory, s->residual, at);
+	float *y = tensor_at(inf, memory, output_of(s), at);
 	float *scratch = memory + inf->arena, *small = scratch + inf->kernel_scratch;
 	struct nst_bn norm = { .n = n, .pixels = out->h * out->w, .c = out->c, .act = s->act };
 	enum nst_act act = residual ? NST_ACT_NONE : s->act;
@@ -784,7 +815,7 @@ static void step_run(const struct nst_infer *inf, const struct step *s, size_t a
 	switch (o->kind) {
 	case NST_OP_CONV:
 	case NST_OP_DENSE:
-		conv_run(inf, &geo, x, weight, bias, act, y, scratch);
+		conv_run(inf, &geo, x, s->scaled ? small : NULL, weight, bias, act, y, scratch);
 		break;
 	case NST_OP_DW:
 		for (size_t i = 0; s->lines && i < n; i++)

@@ -383,51 +383,62 @@ static float rounded(float x)
 	return isfinite(x) ? ldexpf(rintf(ldexpf(m, 8)), e - 8) : x;
 }
 
+static float bf16_term(const float *a, const float *factor, size_t p)
+{
+	return rounded(factor ? a[p] * factor[p] : a[p]);
+}
+
 /* An element as the instruction's description has it. */
-static float bf16_sum(size_t k, const float *a, const float *b, size_t ldb)
+static float bf16_sum(size_t k, const float *a, const float *factor, const float *b, size_t ldb)
 {
 	float sum = 0.0f;
 
 	for (size_t p = 0; p < k; p += 2) {
 		if (p + 1 < k)
-			sum = flushed(fmaf(rounded(a[p + 1]), rounded(b[(p + 1) * ldb]), sum));
-		sum = flushed(fmaf(rounded(a[p]), rounded(b[p * ldb]), sum));
+			sum = flushed(fmaf(bf16_term(a, factor, p + 1), rounded(b[(p + 1) * ldb]), sum));
+		sum = flushed(fmaf(bf16_term(a, factor, p), rounded(b[p * ldb]), sum));
 	}
 	return sum;
 }
 
 /* c of a table, whose columns beyond n stay what they are, NaN. */
-static float *bf16_product(const struct nst_kernels *t, const struct product *p, const float *a,
-			   size_t lda, const float *b, size_t ldb, const float *bias, size_t ldc)
+static float *bf16_product(const struct nst_kernels *t, struct nst_bf16_product p, const float *b,
+			   size_t ldb)
 {
-	float *packed = blank(nst_bf16_pack_size(t, p->k, p->n));
-	float *c = blank((p->m - 1) * ldc + p->n);
+	float *packed = blank(nst_bf16_pack_size(t, p.k, p.n));
 
-	nst_bf16_pack(t, p->k, p->n, b, ldb, packed);
-	nst_bf16_gemm(t, p->m, p->n, p->k, a, lda, packed, bias, p->act, c, ldc,
-		      blank(nst_bf16_scratch(t, p->k)));
-	return c;
+	p.c = blank((p.m - 1) * p.ldc + p.n);
+	p.packed = packed;
+	nst_bf16_pack(t, p.k, p.n, b, ldb, packed);
+	nst_bf16_gemm(t, &p, blank(nst_bf16_scratch(t, p.k)));
+	return p.c;
 }
 
-static void check_bf16(const struct product *p)
+/* A product by every table against the description of an element; with a factor, if pixels says how
+ * many rows each of its own is for. */
+static void check_bf16(struct nst_bf16_product p, int with_bias)
 {
-	const size_t lda = p->k + 1, ldb = p->n + 3, ldc = p->n + 1;
-	float *a = random_block((p->m - 1) * lda + p->k);
-	float *b = random_block((p->k - 1) * ldb + p->n);
-	float *bias = p->bias ? random_block(p->n) : NULL;
-	float *want = blank((p->m - 1) * ldc + p->n);
+	const size_t ldb = p.n + 3, size = (p.m - 1) * (p.n + 1) + p.n;
+	const float *b = random_block((p.k - 1) * ldb + p.n);
+	float *want = blank(size);
 
-	for (size_t i = 0; i < p->m; i++) {
-		for (size_t j = 0; j < p->n; j++)
-			want[i * ldc + j] = bf16_sum(p->k, a + i * lda, b + j, ldb) +
-					    (bias ? bias[j] : 0.0f);
-		PLAIN->act_forward(p->n, p->act, want + i * ldc, want + i * ldc);
+	p.lda = p.k + 1;
+	p.ldc = p.n + 1;
+	p.a = random_block((p.m - 1) * p.lda + p.k);
+	p.factor = p.pixels ? random_block((p.m + p.pixels - 1) / p.pixels * p.k) : NULL;
+	p.bias = with_bias ? random_block(p.n) : NULL;
+	for (size_t i = 0; i < p.m; i++) {
+		const float *factor = p.factor ? p.factor + i / p.pixels * p.k : NULL;
+
+		for (size_t j = 0; j < p.n; j++)
+			want[i * p.ldc + j] = bf16_sum(p.k, p.a + i * p.lda, factor, b + j, ldb) +
+					      (p.bias ? p.bias[j] : 0.0f);
+		PLAIN->act_forward(p.n, p.act, want + i * p.ldc, want + i * p.ldc);
 	}
 	for (size_t t = 0; t < ntables; t++) {
-		snprintf(what, sizeof(what), "bf16 %zux%zux%zu%s act %d %s", p->m, p->n, p->k,
-			 bias ? " bias" : "", p->act, tables[t]->name);
-		same_bits(bf16_product(tables[t], p, a, lda, b, ldb, bias, ldc), want,
-			  (p->m - 1) * ldc + p->n);
+		snprintf(what, sizeof(what), "bf16 %zux%zux%zu pixels %zu%s act %d %s", p.m, p.n, p.k,
+			 p.pixels, p.bias ? " bias" : "", p.act, tables[t]->name);
+		same_bits(bf16_product(tables[t], p, b, ldb), want, size);
 	}
 	drop_all();
 }
@@ -435,27 +446,37 @@ static void check_bf16(const struct product *p)
 static void test_bf16(void **state)
 {
 	static const size_t sizes[] = {1, 2, 3, 5, 8, 13, 16, 17, 24, 31, 32, 33, 48, 50, 65, 130};
-	/* Beyond a block of rows and of terms. */
-	static const struct product large[] = {
-		{.m = 1100, .n = 17, .k = 9, .bias = 1, .act = NST_ACT_SWISH},
-		{.m = 30, .n = 49, .k = 1152, .bias = 1},
-		{.m = 27, .n = 40, .k = 5379, .bias = 1, .act = NST_ACT_RELU},
-	};
 
 	(void)state;
 	for (size_t i = 0; i < 400; i++) {
-		struct product p = {
+		struct nst_bf16_product p = {
 			.m = sizes[nst_rng_below(&rng, COUNT(sizes))],
 			.n = sizes[nst_rng_below(&rng, COUNT(sizes))],
 			.k = sizes[nst_rng_below(&rng, COUNT(sizes))],
-			.bias = (int)nst_rng_below(&rng, 2),
+			.pixels = i % 2 ? sizes[nst_rng_below(&rng, COUNT(sizes))] : 0,
 			.act = acts[nst_rng_below(&rng, COUNT(acts))],
 		};
 
-		check_bf16(&p);
+		check_bf16(p, (int)nst_rng_below(&rng, 2));
 	}
-	for (size_t i = 0; i < COUNT(large); i++)
-		check_bf16(&large[i]);
+}
+
+/* Beyond a block of rows and of terms. */
+static void test_bf16_blocks(void **state)
+{
+	struct nst_bf16_product many = {.m = 1100, .n = 17, .k = 9, .act = NST_ACT_SWISH};
+	struct nst_bf16_product long_ones = {.m = 27, .n = 40, .k = 5379, .act = NST_ACT_RELU};
+	struct nst_bf16_product plain = {.m = 30, .n = 49, .k = 1152};
+
+	(void)state;
+	for (int factors = 0; factors < 2; factors++) {
+		many.pixels = factors ? 49 : 0;
+		long_ones.pixels = factors ? 4 : 0;
+		plain.pixels = factors ? 15 : 0;
+		check_bf16(many, 1);
+		check_bf16(long_ones, 1);
+		check_bf16(plain, 1);
+	}
 }
 
 /* Ties, overflow to infinity, subnormals, infinities, NaN; each times 1. */
@@ -465,14 +486,16 @@ static void test_bf16_rounding(void **state)
 				      0x807fffff, 0x00800000, 0xff800000, 0x7f800001, 0xffc00000};
 	static const uint32_t out[] = {0x3f800000, 0x3f820000, 0x3f810000, 0x3f810000, 0x7f800000,
 				       0, 0x00800000, 0xff800000, 0x7fc00000, 0x7fc00000};
-	const struct product p = {.m = COUNT(in), .n = 1, .k = 1};
 	const float one = 1.0f;
 	float a[COUNT(in)];
+	const struct nst_bf16_product p = {
+		.m = COUNT(in), .n = 1, .k = 1, .a = a, .lda = 1, .ldc = 1,
+	};
 
 	(void)state;
 	memcpy(a, in, sizeof(a));
 	for (size_t t = 0; t < ntables; t++) {
-		float *c = bf16_product(tables[t], &p, a, 1, &one, 1, NULL, 1);
+		float *c = bf16_product(tables[t], p, &one, 1);
 
 		for (size_t i = 0; i < COUNT(in); i++) {
 			float want = from_bits(out[i]);
@@ -485,14 +508,17 @@ static void test_bf16_rounding(void **state)
 /* A NaN among the factors is a NaN in every sum that has it, and in no other. */
 static void test_bf16_nan(void **state)
 {
-	const struct product p = {.m = 15, .n = 21, .k = 7, .act = NST_ACT_RELU};
+	struct nst_bf16_product p = {
+		.m = 15, .n = 21, .k = 7, .lda = 7, .act = NST_ACT_RELU, .ldc = 21,
+	};
 	float *a = random_block(p.m * p.k), *b = random_block(p.k * p.n);
 
 	(void)state;
+	p.a = a;
 	a[4 * p.k + 6] = NAN;
 	b[3 * p.n + 20] = NAN;
 	for (size_t t = 0; t < ntables; t++) {
-		float *c = bf16_product(tables[t], &p, a, p.k, b, p.n, NULL, p.n);
+		float *c = bf16_product(tables[t], p, b, p.n);
 
 		for (size_t i = 0; i < p.m * p.n; i++)
 			assert_int_equal(!!isnan(c[i]), i / p.n == 4 || i % p.n == 20);
@@ -1519,6 +1545,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_stream, teardown),
 		cmocka_unit_test_teardown(test_lines, teardown),
 		cmocka_unit_test_teardown(test_bf16, teardown),
+		cmocka_unit_test_teardown(test_bf16_blocks, teardown),
 		cmocka_unit_test_teardown(test_bf16_rounding, teardown),
 		cmocka_unit_test_teardown(test_bf16_nan, teardown),
 	};

@@ -34,11 +34,19 @@ static void exchange_rows(size_t k, size_t n, const float *b, size_t ldb, float 
 			*to++ = (p ^ 1) < k ? nst_bf16_round(b[(p ^ 1) * ldb + j]) : 0.0f;
 }
 
-static void exchange_columns(size_t rows, size_t k, const float *a, size_t lda, float *to)
+/* The same of rows [first, first+rows) of a, times their factors. */
+static void exchange_columns(const struct nst_bf16_product *x, size_t first, size_t rows, float *to)
 {
-	for (size_t r = 0; r < rows; r++, a += lda)
-		for (size_t p = 0; p < even(k); p++)
-			*to++ = (p ^ 1) < k ? nst_bf16_round(a[p ^ 1]) : 0.0f;
+	for (size_t r = first; r < first + rows; r++) {
+		const float *a = x->a + r * x->lda;
+		const float *factor = x->factor ? x->factor + r / x->pixels * x->k : NULL;
+
+		for (size_t p = 0; p < even(x->k); p++) {
+			size_t i = p ^ 1;
+
+			*to++ = i < x->k ? nst_bf16_round(factor ? a[i] * factor[i] : a[i]) : 0.0f;
+		}
+	}
 }
 
 size_t nst_bf16_pack_size(const struct nst_kernels *t, size_t k, size_t n)
@@ -71,21 +79,21 @@ size_t nst_bf16_scratch(const struct nst_kernels *t, size_t k)
 	return has_instruction(t) ? 0 : ROWS * even(k);
 }
 
-void nst_bf16_gemm(const struct nst_kernels *t, size_t m, size_t n, size_t k, const float *a,
-		   size_t lda, const float *packed, const float *bias, enum nst_act act, float *c,
-		   size_t ldc, float *scratch)
+void nst_bf16_gemm(const struct nst_kernels *t, const struct nst_bf16_product *p, float *scratch)
 {
+	const size_t k = even(p->k);
+
 #if defined(__x86_64__)
 	if (has_instruction(t)) {
-		nst_bf16_avx512_gemm(m, n, k, a, lda, packed, bias, act, c, ldc);
+		nst_bf16_avx512_gemm(p);
 		return;
 	}
 #endif
-	for (size_t i = 0; i < m; i += ROWS) {
-		size_t rows = m - i < ROWS ? m - i : ROWS;
+	for (size_t i = 0; i < p->m; i += ROWS) {
+		size_t rows = p->m - i < ROWS ? p->m - i : ROWS;
 
-		exchange_columns(rows, k, a + i * lda, lda, scratch);
-		t->gemm(rows, n, even(k), scratch, even(k), 1, packed, bias, act, 0, c + i * ldc,
-			ldc);
+		exchange_columns(p, i, rows, scratch);
+		t->gemm(rows, p->n, k, scratch, k, 1, p->packed, p->bias, p->act, 0,
+			p->c + i * p->ldc, p->ldc);
 	}
 }

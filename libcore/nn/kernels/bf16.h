@@ -33,9 +33,7 @@ static inline float nst_bf16_round(float x)
 /* Only where the CPU has AVX512_BF16; as in kernels.h, without scratch. */
 size_t nst_bf16_avx512_pack_size(size_t k, size_t n);
 void nst_bf16_avx512_pack(size_t k, size_t n, const float *b, size_t ldb, float *packed);
-void nst_bf16_avx512_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda,
-			  const float *packed, const float *bias, enum nst_act act, float *c,
-			  size_t ldc);
+void nst_bf16_avx512_gemm(const struct nst_bf16_product *p);
 #endif
 
 #endif

@@ -70,27 +70,43 @@ static size_t row_pairs(size_t k)
 	return (round_up(pairs_of(k), LANES) / LANES | 1) * LANES;
 }
 
-/* Round the floats low and high behind them, of which there may be none, to a vector of pairs. */
-INLINE void round_vectors(const float *a, size_t low, size_t high, uint32_t *to)
+/* Round the floats low and high behind them, of which there may be none, to a vector of pairs: those at
+ * a, times those at factor unless that is NULL. */
+INLINE void round_vectors(const float *a, const float *factor, size_t low, size_t high, uint32_t *to)
 {
-	__m512bh both = _mm512_cvtne2ps_pbh(v_load_n(a + low, high), v_load_n(a, low));
+	V first = v_load_n(a, low), second = v_load_n(a + low, high);
 
-	_mm512_storeu_si512(to, (__m512i)both);
+	if (factor) {
+		first = v_mul(first, v_load_n(factor, low));
+		second = v_mul(second, v_load_n(factor + low, high));
+	}
+	_mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
 
-static void round_rows(size_t rows, size_t k, const float *a, size_t lda, uint32_t *to,
-		       size_t stride)
+INLINE void round_row(size_t k, const float *a, const float *factor, uint32_t *to)
 {
-	for (size_t r = 0; r < rows; r++, a += lda, to += stride) {
-		size_t p = 0;
+	size_t p = 0;
 
-		for (; p + 2 * LANES <= k; p += 2 * LANES)
-			round_vectors(a + p, LANES, LANES, to + p / 2);
-		if (p < k) {
-			size_t low = min_size(k - p, LANES);
+	for (; p + 2 * LANES <= k; p += 2 * LANES)
+		round_vectors(a + p, factor ? factor + p : NULL, LANES, LANES, to + p / 2);
+	if (p < k) {
+		size_t low = min_size(k - p, LANES);
 
-			round_vectors(a + p, low, k - p - low, to + p / 2);
-		}
+		round_vectors(a + p, factor ? factor + p : NULL, low, k - p - low, to + p / 2);
+	}
+}
+
+/* Terms [k0, k0+terms) of rows [first, first+rows) of a, times their factors. */
+static void round_rows(const struct nst_bf16_product *x, size_t first, size_t rows, size_t k0,
+		       size_t terms, uint32_t *to)
+{
+	for (size_t r = first; r < first + rows; r++, to += row_pairs(terms)) {
+		const float *a = x->a + r * x->lda + k0;
+
+		if (x->factor)
+			round_row(terms, a, x->factor + r / x->pixels * x->k + k0, to);
+		else
+			round_row(terms, a, NULL, to);
 	}
 }
 
@@ -209,29 +225,26 @@ static void block_panel(const struct block *b, size_t j)
 			block_tile(b, tiles[t].by_vectors, tiles[t].rows, row, j);
 }
 
-void nst_bf16_avx512_gemm(size_t m, size_t n, size_t k, const float *a, size_t lda,
-			  const float *packed, const float *bias, enum nst_act act, float *c,
-			  size_t ldc)
+void nst_bf16_avx512_gemm(const struct nst_bf16_product *p)
 {
 	uint32_t rounded[A_BLOCK] __attribute__((aligned(64)));
 	struct block b = {
-		.n = n, .k = k, .packed = (const uint32_t *)(const void *)packed,
-		.a = rounded, .bias = bias, .act = act, .ldc = ldc,
+		.n = p->n, .k = p->k, .packed = (const uint32_t *)(const void *)p->packed,
+		.a = rounded, .bias = p->bias, .act = p->act, .ldc = p->ldc,
 	};
 
 	do {
 		size_t step;
 
-		b.terms = min_size(K_BLOCK, k - b.k0);
+		b.terms = min_size(K_BLOCK, b.k - b.k0);
 		step = A_BLOCK / row_pairs(b.terms) / TILE * TILE;
-		for (size_t i = 0; i < m; i += step) {
-			b.rows = min_size(step, m - i);
-			b.c = c + i * ldc;
-			round_rows(b.rows, b.terms, a + i * lda + b.k0, lda, rounded,
-				   row_pairs(b.terms));
-			for (size_t j = 0; j < n; j += PANEL)
+		for (size_t i = 0; i < p->m; i += step) {
+			b.rows = min_size(step, p->m - i);
+			b.c = p->c + i * b.ldc;
+			round_rows(p, i, b.rows, b.k0, b.terms, rounded);
+			for (size_t j = 0; j < b.n; j += PANEL)
 				block_panel(&b, j);
 		}
 		b.k0 += b.terms;
-	} while (b.k0 < k);
+	} while (b.k0 < b.k);
 }

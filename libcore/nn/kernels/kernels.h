@@ -206,20 +206,32 @@ struct nst_kernels {
 	int (*all_finite)(size_t count, const float *x);
 };
 
-/* Products of bfloat16 for a table: c (m,n) = act(a (m,k) * b (k,n) + bias), where a and b are rounded
- * to bfloat16 (to nearest, ties to even; subnormals to 0) and a term is added to the float32 sum by
+/* A product of bfloat16: c (m,n) = act(a (m,k) * b (k,n) + bias). */
+struct nst_bf16_product {
+	size_t m, n, k;
+	const float *a;      /* rows of consecutive floats ... */
+	size_t lda;          /* ... which lie so many apart */
+	const float *factor; /* (m / pixels, k) that rows of a are multiplied by first, element by ... */
+	size_t pixels;       /* ... element, each row for so many of a; or NULL */
+	const float *packed; /* b, by nst_bf16_pack */
+	const float *bias;   /* (n), or NULL */
+	enum nst_act act;
+	float *c;            /* rows of consecutive floats ... */
+	size_t ldc;          /* ... which lie so many apart */
+};
+
+/* Products of bfloat16 for a table, where a and b are rounded to bfloat16 (to nearest, ties to even;
+ * subnormals to 0; a behind the factor) and a term is added to the float32 sum by
  * one fused multiply-add, in the order 1 0 3 2 5 4 ..., from zero.  That is what the instruction of
  * AVX512_BF16 does, which the widest table uses where the CPU has it; elsewhere the float32 product
  * does it with rounded terms.  So results are the same, but for sums below 2^-126, which the instruction
- * flushes to 0.  a has rows of lda consecutive floats, c of ldc; packed and scratch are the caller's,
- * of nst_bf16_pack_size and nst_bf16_scratch floats. */
+ * flushes to 0.  packed and scratch are the caller's, of nst_bf16_pack_size and nst_bf16_scratch
+ * floats. */
 size_t nst_bf16_pack_size(const struct nst_kernels *t, size_t k, size_t n);
 void nst_bf16_pack(const struct nst_kernels *t, size_t k, size_t n, const float *b, size_t ldb,
 		   float *packed);
 size_t nst_bf16_scratch(const struct nst_kernels *t, size_t k);
-void nst_bf16_gemm(const struct nst_kernels *t, size_t m, size_t n, size_t k, const float *a,
-		   size_t lda, const float *packed, const float *bias, enum nst_act act, float *c,
-		   size_t ldc, float *scratch);
+void nst_bf16_gemm(const struct nst_kernels *t, const struct nst_bf16_product *p, float *scratch);
 
 /* e^x in float as every table has it for its activations: off by at most 3 ulp and |x| * 2.8e-9.
  * Beyond -87 and 87 it is what it is there. */
