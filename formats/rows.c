@@ -10,7 +10,8 @@
 
 /* A shard that rows refer to. */
 struct source {
-	char *entry; /* "uuid path" */
+	char *entry; /* "uuid path", as it is written */
+	char *path;  /* as samples have it */
 	uint64_t hash; /* of uuid and path */
 };
 
@@ -27,6 +28,7 @@ struct nst_rows {
 	size_t sources, sources_cap;
 	uint32_t *slot; /* hash table of source numbers + 1 */
 	size_t slots;
+	size_t last; /* source of the last reference */
 	struct nst_buf row;
 	/* both */
 	struct nst_buf key, key_offset, label;
@@ -59,6 +61,12 @@ static struct nst_buf *buffer(struct nst_rows *r, int i)
 	return all[i];
 }
 
+static void free_source(struct source *s)
+{
+	free(s->entry);
+	free(s->path);
+}
+
 void nst_rows_clear(struct nst_rows *r)
 {
 	for (int i = 0; i < BUFFERS; i++)
@@ -66,11 +74,12 @@ void nst_rows_clear(struct nst_rows *r)
 	for (size_t i = 0; i < r->copies; i++)
 		free(r->copy[i]);
 	for (size_t i = 0; i < r->sources; i++)
-		free(r->source[i].entry);
+		free_source(&r->source[i]);
 	if (r->slots)
 		memset(r->slot, 0, r->slots * sizeof(*r->slot));
 	r->copies = r->sources = 0;
 	r->count = r->bytes = 0;
+	r->last = 0;
 }
 
 void nst_rows_free(struct nst_rows *r)
@@ -153,22 +162,31 @@ static int grow_sources(struct nst_rows *r, struct nst_err *err)
 static int add_source(struct nst_rows *r, const struct nst_sample *s, uint64_t hash,
 		      struct nst_err *err)
 {
-	char *path = relative(r->dir, s->path), *entry;
+	struct source source = {.path = strdup(s->path), .hash = hash};
+	char *path = relative(r->dir, s->path);
 
-	if (!path)
-		return nst_fail_mem(err, strlen(s->path));
-	if (asprintf(&entry, "%s %s", s->uuid, path) < 0)
-		entry = NULL;
+	if (path && asprintf(&source.entry, "%s %s", s->uuid, path) < 0)
+		source.entry = NULL;
 	free(path);
-	if (!entry)
+	if (!source.entry || !source.path) {
+		free_source(&source);
 		return nst_fail_mem(err, strlen(s->path));
-	r->source[r->sources] = (struct source){entry, hash};
+	}
+	r->source[r->sources] = source;
 	enter(r, r->sources++);
 	return 0;
 }
 
+static int lives_in(const struct nst_sample *s, const struct source *source)
+{
+	size_t n = strlen(s->uuid);
+
+	return !strncmp(source->entry, s->uuid, n) && source->entry[n] == ' ' &&
+	       !strcmp(source->path, s->path);
+}
+
 /* Number of the source a sample lives in, adding it when it is new. */
-static int find_source(struct nst_rows *r, const struct nst_sample *s, uint64_t *number,
+static int find_source(struct nst_rows *r, const struct nst_sample *s, size_t *number,
 		       struct nst_err *err)
 {
 	uint64_t hash = nst_hash64(s->uuid, strlen(s->uuid)) ^ nst_hash64(s->path, strlen(s->path)) * 3;
@@ -176,7 +194,8 @@ static int find_source(struct nst_rows *r, const struct nst_sample *s, uint64_t 
 
 	if (r->slots)
 		for (size_t at = (size_t)hash & (r->slots - 1); r->slot[at]; at = (at + 1) & (r->slots - 1))
-			if (r->source[r->slot[at] - 1].hash == hash) {
+			if (r->source[r->slot[at] - 1].hash == hash &&
+			    lives_in(s, &r->source[r->slot[at] - 1])) {
 				*number = r->slot[at] - 1;
 				return 0;
 			}
@@ -249,9 +268,15 @@ static int add_reference(struct nst_rows *r, const struct nst_sample *s, struct 
 		return nst_fail(err, NST_EINVAL,
 				"sample '%.*s' came through a pipe and cannot be referred to: embed it",
 				(int)s->key_len, s->key);
-	code = find_source(r, s, &row[0], err);
+	/* Most rows live where the one before does. */
+	if (r->last >= r->sources || !lives_in(s, &r->source[r->last])) {
+		code = find_source(r, s, &r->last, err);
+		if (code)
+			return code;
+	}
+	row[0] = r->last;
 	row[1] = s->row;
-	return code ? code : nst_buf_append(&r->row, row, sizeof(row), err);
+	return nst_buf_append(&r->row, row, sizeof(row), err);
 }
 
 /* The offset columns begin with a 0 of their own. */

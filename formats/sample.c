@@ -383,3 +383,8 @@ uint64_t nst_sample_hash(const struct nst_sample *s)
 {
 	return nst_hash64(s->key, s->key_len);
 }
+
+uint64_t nst_samples_hash(const struct nst_samples *s, uint64_t i)
+{
+	return nst_hash64(s->key + s->key_offset[i], (size_t)(s->key_offset[i + 1] - s->key_offset[i]));
+}

@@ -80,6 +80,9 @@ void nst_samples_peek(const struct nst_samples *s, uint64_t i, struct nst_sample
 /* XXH3-64 of the key: the `sample` of libcore/util/rng.h. */
 uint64_t nst_sample_hash(const struct nst_sample *s);
 
+/* The same of row i < count, looking at nothing but its key. */
+uint64_t nst_samples_hash(const struct nst_samples *s, uint64_t i);
+
 /* Rows being written: collects the columns above. */
 enum nst_carry {
 	NST_REFER, /* source/file, source/row */

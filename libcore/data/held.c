@@ -99,20 +99,16 @@ static int take_keys(struct nst_held *h, const struct nst_held_file *f, struct n
 {
 	uint64_t *hash = h->hash + f->base, rows = f->prediction.rows;
 
-	for (uint64_t i = 0; i < rows; i++) {
-		struct nst_sample s;
-
-		nst_samples_peek(f->samples, i, &s);
-		hash[i] = nst_sample_hash(&s);
-	}
-	if (nst_keyset_reserve(&h->keys, (size_t)(f->base + rows), err) < 0)
+	for (uint64_t i = 0; i < rows; i++)
+		hash[i] = nst_samples_hash(f->samples, i);
+	if (nst_keyset_reserve(&h->keys, h->hash, (size_t)(f->base + rows), err) < 0)
 		return err->code;
 	for (uint64_t i = 0; i < rows; i++) {
 		uint64_t first;
 		int r;
 
 		nst_keyset_expect(&h->keys, hash, i, rows);
-		r = nst_keyset_add(&h->keys, hash[i], f->base + i, &first, err);
+		r = nst_keyset_add(&h->keys, h->hash, f->base + i, &first, err);
 		if (r == 1)
 			r = refuse_duplicate(h, f, i, first, err);
 		if (r < 0)
@@ -172,7 +168,7 @@ int nst_held_match(const struct nst_held *h, const struct nst_held_file *f, uint
 	uint64_t row;
 
 	nst_samples_peek(f->samples, i, &a);
-	if (nst_keyset_find(&h->keys, hash, &row)) {
+	if (nst_keyset_find(&h->keys, h->hash, hash, &row)) {
 		*match = nst_held_find(h, row, j);
 		nst_samples_peek((*match)->samples, *j, &b);
 		if (a.key_len == b.key_len && memcmp(a.key, b.key, a.key_len) == 0) {

@@ -60,7 +60,8 @@ int nst_mixer_read(struct nst_mixer *m, const char *const *labeled, size_t nlabe
 		return err->code;
 	for (uint64_t i = 0; i < m->pseudo.rows; i++) {
 		nst_keyset_expect(&m->labeled.keys, m->pseudo.hash, i, m->pseudo.rows);
-		m->overlap += nst_keyset_find(&m->labeled.keys, m->pseudo.hash[i], &first);
+		m->overlap += nst_keyset_find(&m->labeled.keys, m->labeled.hash,
+					      m->pseudo.hash[i], &first);
 	}
 	return 0;
 }

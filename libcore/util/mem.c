@@ -83,18 +83,6 @@ int nst_buf_reserve(struct nst_buf *b, size_t more, struct nst_err *err)
 	return 0;
 }
 
-int nst_buf_append(struct nst_buf *b, const void *p, size_t n, struct nst_err *err)
-{
-	int r = nst_buf_reserve(b, n, err);
-
-	if (r)
-		return r;
-	if (n)
-		memcpy(b->data + b->len, p, n);
-	b->len += n;
-	return 0;
-}
-
 int nst_buf_printf(struct nst_buf *b, struct nst_err *err, const char *fmt, ...)
 {
 	va_list ap;

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "libcore/util/err.h"
 
@@ -33,9 +34,24 @@ struct nst_buf {
 };
 
 int nst_buf_reserve(struct nst_buf *b, size_t more, struct nst_err *err) NST_MUST_CHECK;
-int nst_buf_append(struct nst_buf *b, const void *p, size_t n, struct nst_err *err) NST_MUST_CHECK;
 int nst_buf_printf(struct nst_buf *b, struct nst_err *err, const char *fmt, ...)
 	NST_MUST_CHECK NST_PRINTF(3, 4);
 void nst_buf_release(struct nst_buf *b);
+
+/* Inline, since columns grow by one number at a time. */
+NST_MUST_CHECK static inline int nst_buf_append(struct nst_buf *b, const void *p, size_t n,
+						struct nst_err *err)
+{
+	if (n > b->cap - b->len) {
+		int r = nst_buf_reserve(b, n, err);
+
+		if (r)
+			return r;
+	}
+	if (n)
+		memcpy(b->data + b->len, p, n);
+	b->len += n;
+	return 0;
+}
 
 #endif

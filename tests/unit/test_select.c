@@ -515,31 +515,37 @@ static void take_is_a_nested_keyed_choice(void **state)
 
 static void keyset_finds_what_was_added(void **state)
 {
+	enum { ROWS = 5000 };
+	/* Hashes of one address, of one tag, and such as differ between the two only. */
+	static uint64_t hash[2 * ROWS];
 	struct nst_keyset s = {0};
 	uint64_t first = 0;
 	size_t size = 0;
 
 	(void)state;
-	assert_int_equal(nst_keyset_find(&s, 0, &first), 0);
+	assert_int_equal(nst_keyset_find(&s, hash, 0, &first), 0);
 	nst_keyset_expect(&s, NULL, 0, 0);
-	for (uint64_t i = 0; i < 5000; i++) {
+	for (uint64_t i = 0; i < ROWS; i++)
+		hash[i] = hash[i + ROWS] = (i % 5 ? i << 40 : i << 20) | (i & 3);
+	for (uint64_t i = 0; i < ROWS; i++) {
 		/* What is there stays when room is made, which lasts. */
 		if (i == 100) {
-			assert_int_equal(nst_keyset_reserve(&s, 4000, &err), 0);
+			assert_int_equal(nst_keyset_reserve(&s, hash, 4000, &err), 0);
 			size = s.size;
-			assert_int_equal(nst_keyset_reserve(&s, 10, &err), 0);
+			assert_int_equal(nst_keyset_reserve(&s, hash, 10, &err), 0);
 		}
 		if (i > 100 && i < 4000)
 			assert_int_equal(s.size, size);
-		assert_int_equal(nst_keyset_add(&s, (i << 40) | (i & 3), i, &first, &err), 0);
+		assert_int_equal(nst_keyset_add(&s, hash, i, &first, &err), 0);
 	}
-	assert_int_equal(nst_keyset_reserve(&s, SIZE_MAX, &err), NST_ENOMEM);
-	for (uint64_t i = 0; i < 5000; i++) {
-		assert_int_equal(nst_keyset_add(&s, (i << 40) | (i & 3), 9999, &first, &err), 1);
+	assert_int_equal(nst_keyset_reserve(&s, hash, SIZE_MAX, &err), NST_ELIMIT);
+	assert_int_equal(nst_keyset_add(&s, hash, UINT64_C(1) << 40, &first, &err), NST_ELIMIT);
+	for (uint64_t i = 0; i < ROWS; i++) {
+		assert_int_equal(nst_keyset_add(&s, hash, ROWS + i, &first, &err), 1);
 		assert_int_equal(first, i);
-		assert_int_equal(nst_keyset_find(&s, (i << 40) | (i & 3), &first), 1);
+		assert_int_equal(nst_keyset_find(&s, hash, hash[i], &first), 1);
 		assert_int_equal(first, i);
-		assert_int_equal(nst_keyset_find(&s, (i << 40) | 4, &first), 0);
+		assert_int_equal(nst_keyset_find(&s, hash, hash[i] | 4, &first), 0);
 	}
 	nst_keyset_release(&s);
 }
