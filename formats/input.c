@@ -421,6 +421,34 @@ int nst_in_next(struct nst_in *in, struct nst_image **image, struct nst_err *err
 	return 1;
 }
 
+static int is_regular(const char *operand)
+{
+	struct stat st;
+
+	return strcmp(operand, "-") != 0 && stat(operand, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+uint64_t nst_in_count_rows(const struct nst_in *in)
+{
+	struct nst_in *again;
+	struct nst_image *im;
+	struct nst_err err;
+	uint64_t rows = 0;
+	int r;
+
+	for (size_t i = 0; i < in->npaths; i++)
+		if (!is_regular(in->paths[i]))
+			return 0;
+	if (nst_in_open(&again, in->paths, in->npaths, in->kinds, &in->opt, &err) < 0)
+		return 0;
+	while ((r = nst_in_next(again, &im, &err)) > 0) {
+		rows += nst_image_rows(im);
+		nst_image_free(im);
+	}
+	nst_in_close(again);
+	return r < 0 ? 0 : rows;
+}
+
 int nst_image_open(struct nst_image **image, const char *path, unsigned kinds, struct nst_err *err)
 {
 	struct nst_image *im = NULL, *more = NULL;

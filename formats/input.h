@@ -48,6 +48,10 @@ int nst_in_open(struct nst_in **in, const char *const *paths, size_t npaths, uns
  * of a wrong kind, or ended early. */
 int nst_in_next(struct nst_in *in, struct nst_image **image, struct nst_err *err) NST_MUST_CHECK;
 
+/* Rows of all operands together, for a progress bar; what has been read, or not, stays so.  Returns 0
+ * when nobody can know: an operand is no regular file, or is damaged, which nst_in_next says. */
+uint64_t nst_in_count_rows(const struct nst_in *in);
+
 void nst_in_close(struct nst_in *in);
 
 /* Open one file that holds exactly one image of the given kinds (a model, say).  "-" is standard

@@ -142,6 +142,8 @@ static int corrupt_all(struct corrupt *c, struct nst_in *in, uint64_t *rows, str
 	int r;
 
 	nst_progress_start(&c->progress, "corrupting", "images", 0);
+	if (c->progress.enabled)
+		c->progress.total = nst_in_count_rows(in) * nst_spoil_copies(&c->options);
 	while ((r = nst_in_next(in, &im, err)) > 0)
 		if ((r = corrupt_image(c, im, err)) < 0)
 			break;

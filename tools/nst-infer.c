@@ -95,6 +95,8 @@ static int label(struct nst_labeling *l, struct nst_in *in, struct nst_err *err)
 	int r;
 
 	nst_progress_start(&progress, "labeling", "images", 0);
+	if (progress.enabled)
+		progress.total = nst_in_count_rows(in);
 	nst_labeler_progress(l->labeler, show_progress, &progress);
 	r = nst_label_shards(l, in, err);
 	nst_labeler_progress(l->labeler, NULL, NULL);

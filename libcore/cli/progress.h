@@ -13,11 +13,11 @@ struct nst_progress {
 	uint64_t total, done;
 	double start, drawn; /* seconds of the monotonic clock */
 	char note[80];
-	int enabled;
+	int enabled; /* something is drawn, so that it is worth finding out about `total` */
 };
 
-/* Start: what is done ("decoding"), in which unit ("images"), and how many; 0 when unknown.  The
- * strings are borrowed. */
+/* Start: what is done ("decoding"), in which unit ("images"), and how many; 0 when unknown: `total`
+ * may be set later.  The strings are borrowed. */
 void nst_progress_start(struct nst_progress *p, const char *what, const char *unit, uint64_t total);
 
 /* `done` units are done by now.  Cheap: call it as often as you like. */

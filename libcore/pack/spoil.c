@@ -162,16 +162,13 @@ static void spoil_row(void *ctx, size_t task, unsigned worker)
 static int append(struct nst_spoiler *s, struct result *r, struct nst_shards *out,
 		  struct nst_err *err)
 {
-	const struct nst_spoil_options *opt = s->opt;
-	int copies = __builtin_popcount(opt->types) * __builtin_popcount(opt->severities);
-
 	if (r->err.code != 0) {
 		*err = r->err;
 		return err->code;
 	}
 	s->key.len = 0;
 	if (nst_buf_append(&s->key, r->sample.key, r->sample.key_len, err) < 0 ||
-	    (copies > 1 && nst_buf_printf(&s->key, err, "/%s/%d", nst_corruption_name(s->type),
+	    (nst_spoil_copies(s->opt) > 1 && nst_buf_printf(&s->key, err, "/%s/%d", nst_corruption_name(s->type),
 					  s->severity) < 0))
 		return err->code;
 	r->sample.key = (const char *)s->key.data;

@@ -27,6 +27,12 @@ struct nst_spoil_options {
 	void *ctx;
 };
 
+/* Copies of each sample. */
+static inline unsigned nst_spoil_copies(const struct nst_spoil_options *opt)
+{
+	return (unsigned)(__builtin_popcount(opt->types) * __builtin_popcount(opt->severities));
+}
+
 struct nst_spoiler;
 
 /* opt and pool must outlive *out. */

@@ -340,6 +340,46 @@ static void images_stay(void **state)
 	}
 }
 
+static uint64_t count_rows(const char *first, const char *second)
+{
+	const char *const path[] = {first, second};
+	struct nst_image *im;
+	struct nst_in *in;
+	uint64_t rows;
+
+	OK(nst_in_open(&in, path, second ? 2 : 1, ALL_KINDS, NULL, &err));
+	rows = nst_in_count_rows(in);
+	/* Nothing was read by that. */
+	if (rows) {
+		assert_int_equal(nst_in_next(in, &im, &err), 1);
+		nst_image_free(im);
+		assert_int_equal(nst_in_count_rows(in), rows);
+	}
+	nst_in_close(in);
+	return rows;
+}
+
+static void rows_are_counted(void **state)
+{
+	struct nst_buf file;
+
+	(void)state;
+	write_stream("s.h5", 3);
+	write_shard("a.h5", 0, 5, NULL);
+	assert_int_equal(count_rows("s.h5", NULL), 12);
+	assert_int_equal(count_rows("s.h5", "a.h5"), 17);
+	assert_int_equal(count_rows("a.h5", "a.h5"), 10);
+	/* What nobody can know; a pipe is not even opened. */
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	assert_int_equal(count_rows("a.h5", "fifo"), 0);
+	assert_int_equal(count_rows("a.h5", "-"), 0);
+	assert_int_equal(count_rows("a.h5", "none.h5"), 0);
+	file = read_file("s.h5");
+	assert_int_equal(truncate("s.h5", (off_t)file.len - 1), 0);
+	assert_int_equal(count_rows("s.h5", NULL), 0);
+	nst_buf_release(&file);
+}
+
 /* ---- outputs ---- */
 
 static void to_stdout(void **state)
@@ -568,6 +608,7 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(stdin_once),
 		cmocka_unit_test(images_stay),
+		cmocka_unit_test(rows_are_counted),
 		cmocka_unit_test(to_stdout),
 		cmocka_unit_test(output_is_input),
 		cmocka_unit_test(unwritable),
