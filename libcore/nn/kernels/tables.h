@@ -40,7 +40,6 @@ extern const struct nst_kernels nst_kernels_neon;
 #define NST_WINO_N0         (1 / 0.6103515625f)
 #define NST_WINO_NA         (-1 / 0.91552734375f) /* 1 / (2 A^2 (A^2 - B^2)) */
 #define NST_WINO_NB         (1 / 3.662109375f)    /* 1 / (2 B^2 (B^2 - A^2)) */
-#define NST_WINO_OUTSIDE    ((size_t)-1)
 
 /* Is a convolution done so?  It depends on the shape of an image alone, so that all tables agree:
  * there must be channels enough to pay for the spreading, no more weights (36 for 9, at most 56 MiB)
