@@ -183,10 +183,11 @@ int main(int argc, char **argv)
 			     f.temperature, NST_FLOAT32, pool, &err) < 0))
 		nst_die(&err);
 	nst_progress_start(&progress, "evaluating", "images", 0);
-	if (progress.enabled)
-		progress.total = nst_in_count_rows(in);
-	if (e.labeler)
+	if (e.labeler) {
+		if (progress.enabled)
+			progress.total = nst_in_count_rows(in);
 		nst_labeler_progress(e.labeler, show_progress, &progress);
+	}
 	if (nst_evaluate(&e, in, &err) < 0)
 		nst_die(&err);
 	nst_progress_end(&progress);

@@ -3,8 +3,9 @@
  * The code of a picture is one row of symbols of various lengths, and a block's mean is stored as the
  * difference to that of the block before.  So who wants the lower right corner has to read
  * everything above and to the left.  An entry point says where the code of a minimum coded unit (MCU,
- * 8 x 8 pixels or up to four times as many) begins and what the means were by then; with a few in each row of units,
- * the code of a part can be cut out (libcore/image/cut.h), whatever was needed to find them.
+ * 8 x 8 pixels or up to four times as many) begins and what the means were by then; with a few in
+ * each row of units, the code of a part can be cut out (libcore/image/cut.h), whatever was needed to
+ * find them.
  *
  * One entry point is 64 bits:
  *	bits 0-11, 12-23, 24-35   mean of the components' last blocks, quantised (DC coefficient),

@@ -63,7 +63,7 @@ int nst_keyset_reserve(struct nst_keyset *s, const uint64_t *hash, size_t hashes
 {
 	size_t size = s->size ? s->size : 1024;
 
-	if (hashes > ROW_MASK)
+	if (hashes > ROW_MASK || hashes > SIZE_MAX / 4)
 		return too_many(err);
 	while (room(size) < hashes)
 		size *= 2;

@@ -183,6 +183,7 @@ UNUSED static void check_sample(const struct nst_samples *s, uint64_t i, int whi
 	struct nst_sample want = sample_of(which, buf, key), got;
 
 	OK(nst_samples_get(s, i, &got, &err));
+	assert_true(nst_samples_hash(s, i) == nst_sample_hash(&want));
 	assert_int_equal(got.size, want.size);
 	assert_memory_equal(got.data, want.data, want.size);
 	assert_int_equal(got.height, want.height);

@@ -211,8 +211,8 @@ struct nst_bf16_product {
 	size_t m, n, k;
 	const float *a;      /* rows of consecutive floats ... */
 	size_t lda;          /* ... which lie so many apart */
-	const float *factor; /* (m / pixels, k) that rows of a are multiplied by first, element by ... */
-	size_t pixels;       /* ... element, each row for so many of a; or NULL */
+	const float *factor; /* (m / pixels rounded up, k) that rows of a are multiplied by first, ... */
+	size_t pixels;       /* ... element by element, each row for so many of a; or NULL */
 	const float *packed; /* b, by nst_bf16_pack */
 	const float *bias;   /* (n), or NULL */
 	enum nst_act act;
