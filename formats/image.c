@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "formats/h5.h"
 #include "formats/mapvfd.h"
 #include "formats/plugin/zfilter.h"
+#include "libcore/io/rw.h"
 #include "libcore/io/spool.h"
 #include "libcore/util/hash.h"
 #include "libcore/util/mem.h"
@@ -23,6 +25,7 @@ enum {
 	MAX_ATTR_STR = 64 * 1024,
 	MAX_STR_WIDTH = 64 * 1024,
 	MAX_CHUNK = 1 << 30,
+	READ_FROM = 16 * 1024, /* bytes of a piece that is read, not touched where it is mapped */
 };
 
 int nst_image_fail(const struct nst_image *im, struct nst_err *err, const char *fmt, ...)
@@ -738,6 +741,30 @@ void nst_image_attr_u64(const struct nst_image *im, const char *name, size_t n, 
 		out[i] = a ? a->u64[i] : 0;
 }
 
+/* ---- pieces of a mapped file ---- */
+
+int nst_image_read(const struct nst_image *im, const uint8_t *p, size_t n, struct nst_buf *buf,
+		   const uint8_t **out, struct nst_err *err)
+{
+	const struct nst_backing *b = im->backing;
+	uintptr_t at = (uintptr_t)p - (uintptr_t)b->base;
+	ssize_t got;
+
+	*out = p;
+	if (n < READ_FROM || !b->fd || at > b->size || n > b->size - at)
+		return 0;
+	buf->len = 0;
+	if (nst_buf_reserve(buf, n, err) < 0)
+		return err->code;
+	got = nst_pread_full(b->fd, buf->data, n, (off_t)at);
+	if (got < 0)
+		return nst_fail_errno(err, "cannot read %s", im->name);
+	if ((size_t)got < n)
+		return nst_image_fail(im, err, "it has become shorter");
+	*out = buf->data;
+	return 0;
+}
+
 /* ---- life ---- */
 
 void *nst_image_alloc(struct nst_image *im, size_t n, size_t size, struct nst_err *err)
@@ -763,6 +790,8 @@ void nst_backing_put(struct nst_backing *b)
 		nst_spool_unmap(b->base, b->size);
 	else if (b->base)
 		munmap(b->base, b->size);
+	if (b->fd)
+		close(b->fd);
 	free(b);
 }
 

@@ -5,6 +5,7 @@
 #include "formats/input.h"
 #include "formats/schema.h"
 #include "formats/uuid.h"
+#include "libcore/util/mem.h"
 
 /* Bytes that images lie in: a mapped file, which several images may share, or the memory of one. */
 struct nst_backing {
@@ -12,6 +13,7 @@ struct nst_backing {
 	size_t size;
 	int users;
 	int spooled; /* base is a mapping of a spool */
+	int fd;      /* of the mapped file, or 0: none was kept */
 };
 
 /* Drop one user; the last one frees.  NULL is allowed. */
@@ -63,6 +65,12 @@ int nst_image_require(struct nst_image *im, const char *name, uint64_t n, uint64
 /* Fails with "cannot read NAME: sentence". */
 int nst_image_fail(const struct nst_image *im, struct nst_err *err, const char *fmt, ...)
 	NST_PRINTF(3, 4);
+
+/* n bytes of a column, beginning at p: *out is p, or where they were read to, in buf.  Reading a piece
+ * of a mapped file takes less time than the first touch of its pages, unless it is small.  Any thread;
+ * buf is the caller's. */
+int nst_image_read(const struct nst_image *im, const uint8_t *p, size_t n, struct nst_buf *buf,
+		   const uint8_t **out, struct nst_err *err) NST_MUST_CHECK;
 
 /* Verify the checksum of a column the ordinary way leaves to its parts (image/data). */
 int nst_image_verify_column(struct nst_image *im, int index, struct nst_err *err) NST_MUST_CHECK;

@@ -27,6 +27,9 @@
 
 enum { PIPE_SIZE = 1 << 20, SPOOL_ALIGNMENT = 64, COPY_BLOCK = 1 << 18 };
 
+/* Descriptors of input files that stay open are below this, which leaves some of the usual 1024. */
+enum { MOST_KEPT = 512 };
+
 struct nst_in {
 	const char *const *paths;
 	size_t npaths, next; /* next operand to open */
@@ -122,6 +125,18 @@ static char *dir_of(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
+/* A descriptor of the same file that stays, or 0 where many are open: files without one are read by
+ * way of their mapping alone. */
+static int keep_open(int fd)
+{
+	int kept = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	if (kept < MOST_KEPT)
+		return kept > 0 ? kept : 0;
+	close(kept);
+	return 0;
+}
+
 static int open_file(struct nst_in *in, int fd, struct nst_err *err)
 {
 	struct nst_map map;
@@ -135,7 +150,9 @@ static int open_file(struct nst_in *in, int fd, struct nst_err *err)
 		nst_map_release(&map);
 		return err->code;
 	}
-	*in->backing = (struct nst_backing){(uint8_t *)(uintptr_t)map.data, map.size, 1, 0};
+	*in->backing = (struct nst_backing){
+		(uint8_t *)(uintptr_t)map.data, map.size, 1, 0, keep_open(fd),
+	};
 	in->at = at > 0 && (size_t)at <= map.size ? (size_t)at : 0;
 	in->path = real_path(fd);
 	return 0;

@@ -30,7 +30,8 @@ struct pixels {
 	const uint8_t *codec;
 	const uint64_t *checksum;
 	const uint64_t *entry, *entry_offset; /* NULL when absent */
-	const char *name, *path, *uuid;
+	const char *path, *uuid;
+	const struct nst_image *image;
 };
 
 struct shard {
@@ -135,9 +136,9 @@ static int open_pixels(struct pixels *p, struct nst_image *im, struct nst_err *e
 		.shape = shape.data,
 		.codec = codec.data,
 		.checksum = checksum.data,
-		.name = nst_image_name(im),
 		.path = nst_image_path(im),
 		.uuid = nst_image_uuid(im),
+		.image = im,
 	};
 	for (uint64_t i = 0; !r && i < n; i++)
 		r = check_form(im, p, i, err);
@@ -369,13 +370,20 @@ void nst_samples_peek(const struct nst_samples *s, uint64_t i, struct nst_sample
 int nst_samples_get(const struct nst_samples *s, uint64_t i, struct nst_sample *out,
 		    struct nst_err *err)
 {
+	return nst_samples_read(s, i, NULL, out, err);
+}
+
+int nst_samples_read(const struct nst_samples *s, uint64_t i, struct nst_buf *buf,
+		     struct nst_sample *out, struct nst_err *err)
+{
 	const struct pixels *p = s->embedded ? &s->own : s->source[s->row[2 * i]];
 
 	nst_samples_peek(s, i, out);
+	if (buf && nst_image_read(p->image, out->data, out->size, buf, &out->data, err) < 0)
+		return err->code;
 	if (nst_hash64(out->data, out->size) != out->checksum)
-		return nst_fail(err, NST_EFORMAT,
-				"cannot read %s: sample '%.*s' (row %" PRIu64 ") is damaged", p->name,
-				(int)out->key_len, out->key, out->row);
+		return nst_image_fail(p->image, err, "sample '%.*s' (row %" PRIu64 ") is damaged",
+				      (int)out->key_len, out->key, out->row);
 	return 0;
 }
 

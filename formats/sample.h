@@ -30,6 +30,7 @@
 #include "formats/input.h"
 #include "formats/output.h"
 #include "libcore/util/err.h"
+#include "libcore/util/mem.h"
 
 enum nst_codec { NST_CODEC_RAW = 0, NST_CODEC_JPEG = 1 };
 
@@ -74,7 +75,12 @@ int nst_samples_embedded(const struct nst_samples *s);
 int nst_samples_get(const struct nst_samples *s, uint64_t i, struct nst_sample *out,
 		    struct nst_err *err) NST_MUST_CHECK;
 
-/* The same without touching or verifying the image bytes: key, label, origin, size, shape. */
+/* The same, but out->data may have been read into *buf, which is the caller's and must last as long:
+ * for bytes that are looked at once, soon. */
+int nst_samples_read(const struct nst_samples *s, uint64_t i, struct nst_buf *buf,
+		     struct nst_sample *out, struct nst_err *err) NST_MUST_CHECK;
+
+/* The same as nst_samples_get without touching or verifying the image bytes: key, label, origin, size, shape. */
 void nst_samples_peek(const struct nst_samples *s, uint64_t i, struct nst_sample *out);
 
 /* XXH3-64 of the key: the `sample` of libcore/util/rng.h. */

@@ -375,12 +375,12 @@ void nst_dataset_get(const struct nst_dataset *ds, uint64_t i, struct nst_datum 
 	out->hash = nst_sample_hash(&out->sample) ^ out->copy;
 }
 
-int nst_dataset_sample(const struct nst_dataset *ds, uint64_t i, struct nst_sample *out,
-		       struct nst_err *err)
+int nst_dataset_sample(const struct nst_dataset *ds, uint64_t i, struct nst_buf *buf,
+		       struct nst_sample *out, struct nst_err *err)
 {
 	const struct part *p = part_of(ds, &i);
 
-	if (nst_samples_get(p->samples, i, out, err) < 0)
+	if (nst_samples_read(p->samples, i, buf, out, err) < 0)
 		return err->code;
 	out->label = label_of(p, i);
 	return 0;

@@ -71,9 +71,10 @@ double nst_dataset_ratio(const struct nst_dataset *ds);
 /* Everything about row i < rows except its verified bytes.  Any thread. */
 void nst_dataset_get(const struct nst_dataset *ds, uint64_t i, struct nst_datum *out);
 
-/* The sample of row i with its bytes verified.  Any thread. */
-int nst_dataset_sample(const struct nst_dataset *ds, uint64_t i, struct nst_sample *out,
-		       struct nst_err *err) NST_MUST_CHECK;
+/* The sample of row i with its bytes verified; they may have been read into *buf, which is the
+ * caller's.  Any thread. */
+int nst_dataset_sample(const struct nst_dataset *ds, uint64_t i, struct nst_buf *buf,
+		       struct nst_sample *out, struct nst_err *err) NST_MUST_CHECK;
 
 /* What training wants of row i: a class, or soft probabilities expanded into soft[classes], which
  * must live as long as the target.  Any thread. */

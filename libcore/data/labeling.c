@@ -19,7 +19,8 @@ static int label_rows(struct nst_labeling *l, const struct nst_dataset *ds, floa
 	for (uint64_t first = 0; first < rows; first += batch) {
 		size_t n = rows - first < batch ? (size_t)(rows - first) : batch;
 
-		if (nst_labeler_run(l->labeler, first, n, p, err) < 0)
+		if (nst_labeler_run(l->labeler, first, n, p, err) < 0 ||
+		    nst_softbuf_reserve(&l->made.soft, n, err) < 0)
 			return err->code;
 		for (size_t i = 0; i < n; i++) {
 			const float *row = p + i * classes;
@@ -104,8 +105,8 @@ static int label_image(struct nst_labeling *l, struct nst_image *im, float *p,
 
 int nst_label_shards(struct nst_labeling *l, struct nst_in *in, struct nst_err *err)
 {
-	float *p = nst_alloc(nst_labeler_classes(l->labeler).n,
-			     nst_labeler_batch(l->labeler) * sizeof(*p), err);
+	float *p = nst_alloc_aligned(nst_labeler_classes(l->labeler).n,
+				     nst_labeler_batch(l->labeler) * sizeof(*p), err);
 	struct nst_image *im;
 	int r;
 

@@ -10,6 +10,7 @@
 #include "libcore/util/mem.h"
 
 struct lane {
+	struct nst_buf bytes; /* of the file of an image */
 	struct nst_decoder *decoder;
 	struct nst_pixels pixels;
 	struct nst_preprocessor preprocessor;
@@ -109,6 +110,7 @@ void nst_loader_free(struct nst_loader *l)
 	if (!l)
 		return;
 	for (unsigned w = 0; l->lane && w < l->o.workers; w++) {
+		nst_buf_release(&l->lane[w].bytes);
 		nst_decoder_free(l->lane[w].decoder);
 		nst_pixels_release(&l->lane[w].pixels);
 		nst_preprocessor_release(&l->lane[w].preprocessor);
@@ -132,7 +134,7 @@ static int decode(struct nst_loader *l, struct lane *lane, uint64_t i, double re
 	char name[300];
 	int r;
 
-	if (nst_dataset_sample(l->ds, i, &s, err) < 0)
+	if (nst_dataset_sample(l->ds, i, &lane->bytes, &s, err) < 0)
 		return err->code;
 	picture = (struct nst_picture){s.codec, s.data,     s.size,        s.height,
 				       s.width, s.channels, s.orientation, {s.entry, s.entries}};

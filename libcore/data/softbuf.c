@@ -71,6 +71,15 @@ static int append(struct nst_softbuf *b, const float *p, size_t n, struct nst_er
 	return 0;
 }
 
+int nst_softbuf_reserve(struct nst_softbuf *b, size_t rows, struct nst_err *err)
+{
+	size_t bytes;
+
+	if (nst_mul_size(rows, (size_t)b->k * width(b->type), &bytes) < 0)
+		return nst_fail_mem(err, UINT64_MAX);
+	return nst_buf_reserve(&b->probability, bytes, err);
+}
+
 /* Row i, k numbers as floats, into the scratch. */
 static void load(struct nst_softbuf *b, const void *p, enum nst_type type, uint64_t i)
 {

@@ -28,6 +28,9 @@ int nst_softbuf_like(struct nst_softbuf *b, const struct nst_soft *soft, const c
 int nst_softbuf_start(struct nst_softbuf *b, uint64_t classes, uint64_t k, int topk,
 		      enum nst_type type, struct nst_err *err) NST_MUST_CHECK;
 
+/* Make room for so many more rows of nst_softbuf_put at once. */
+int nst_softbuf_reserve(struct nst_softbuf *b, size_t rows, struct nst_err *err) NST_MUST_CHECK;
+
 /* Append row i of soft targets of that form, n times, tempered if temperature != 1 (see
  * libcore/select/target.h).  Nothing happens for hard ones. */
 int nst_softbuf_add(struct nst_softbuf *b, const struct nst_soft *soft, uint64_t i, size_t n,

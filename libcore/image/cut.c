@@ -265,7 +265,8 @@ static int choose(struct cutting *c, const struct nst_units *part, size_t count,
 	last = nst_entry_bit(c->point[count - 1]);
 	if (nst_entry_bit(c->point[0]) != 8 * (uint64_t)s->code || last >= 8 * (uint64_t)c->n)
 		return foreign(err);
-	c->end = find_end(c->data, c->n, last);
+	/* Only the last of all rows ends there. */
+	c->end = c->row_end == s->rows ? find_end(c->data, c->n, last) : 8 * (uint64_t)c->n;
 	return c->end ? 0 : foreign(err);
 }
 
@@ -421,10 +422,12 @@ int nst_cut(const uint8_t *data, size_t n, const struct nst_entries *entries,
 	/* Rows begin and end with bytes that may come to be ones. */
 	if (put_head(out, &c, cut, err) < 0 ||
 	    nst_buf_reserve(out, (size_t)(bits / 8) + 4 * rows +
-			    blank_size(s) * (rows + (c.above ? columns : 0)) + 4, err) < 0)
+			    blank_size(s) * (rows + (c.above ? columns : 0)) + 4 + NST_CUT_SLACK, err) < 0)
 		return err->code;
 	w.at = out->data + out->len;
 	put_code(&w, &c);
+	memset(w.at, 0, NST_CUT_SLACK);
+	w.at += NST_CUT_SLACK;
 	out->len = (size_t)(w.at - out->data);
 	return 1;
 }

@@ -21,8 +21,12 @@ struct nst_cut {
 	unsigned height, width; /* pixels */
 };
 
-/* Cut the units `part` out of a picture into out, with what else lies between the entry points, and a
- * row or a column of units without meaning beside them.  The pixels of the part, but for those whose
+/* Zeros behind a cut: where the library sees fewer bytes beyond the beginning of a unit of ten blocks, it
+ * takes the slower one of its two ways to read it. */
+enum { NST_CUT_SLACK = 10 * 512 };
+
+/* Cut the units `part` out of a picture into out, with what else lies between the entry points, a row
+ * or a column of units without meaning beside them, and NST_CUT_SLACK behind it all.  The pixels of the part, but for those whose
  * colours are smoothed with units outside it, are those that the picture has there.  Returns 1; 0,
  * when the picture is none that can be cut or too little would be left out; NST_EFORMAT when
  * the entry points are none of this picture. */

@@ -26,6 +26,24 @@ ssize_t nst_read_full(int fd, void *p, size_t n)
 	return (ssize_t)done;
 }
 
+ssize_t nst_pread_full(int fd, void *p, size_t n, off_t at)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t r = pread(fd, (char *)p + done, n - done, at + (off_t)done);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			break;
+		done += (size_t)r;
+	}
+	return (ssize_t)done;
+}
+
 int nst_write_full(int fd, const void *p, size_t n)
 {
 	while (n) {

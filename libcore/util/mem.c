@@ -40,6 +40,22 @@ void *nst_zalloc(size_t n, size_t size, struct nst_err *err)
 	return finish(calloc(bytes ? bytes : 1, 1), bytes, err);
 }
 
+/* Ask for large pages where whole ones fit.  A hint: where it is not taken, some time is lost and nothing
+ * else. */
+static void advise(void *p, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+	uintptr_t first = ((uintptr_t)p + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+	uintptr_t end = ((uintptr_t)p + bytes) / LARGE_PAGE * LARGE_PAGE;
+
+	if (p && bytes >= LARGE_BLOCK && first < end)
+		(void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+#else
+	(void)p;
+	(void)bytes;
+#endif
+}
+
 void *nst_alloc_aligned(size_t n, size_t size, struct nst_err *err)
 {
 	size_t bytes, align;
@@ -50,11 +66,7 @@ void *nst_alloc_aligned(size_t n, size_t size, struct nst_err *err)
 	align = bytes < LARGE_BLOCK ? NST_ALIGN : LARGE_PAGE;
 	bytes = bytes ? (bytes + align - 1) / align * align : align;
 	p = aligned_alloc(align, bytes);
-#ifdef MADV_HUGEPAGE
-	/* A hint: where it is not taken, some time is lost and nothing else. */
-	if (p && align == LARGE_PAGE)
-		(void)madvise(p, bytes, MADV_HUGEPAGE);
-#endif
+	advise(p, bytes);
 	return finish(p, bytes, err);
 }
 
@@ -78,6 +90,7 @@ int nst_buf_reserve(struct nst_buf *b, size_t more, struct nst_err *err)
 	p = realloc(b->data, cap);
 	if (!p)
 		return nst_fail_mem(err, cap);
+	advise(p, cap);
 	b->data = p;
 	b->cap = cap;
 	return 0;

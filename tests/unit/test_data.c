@@ -14,6 +14,7 @@
 static void check_row(const struct nst_dataset *ds, uint64_t row, int which, int32_t label)
 {
 	uint8_t pixels[SIDE * SIDE * 3];
+	struct nst_buf bytes = {0};
 	struct nst_sample s;
 	struct nst_datum d;
 	char key[16];
@@ -24,10 +25,11 @@ static void check_row(const struct nst_dataset *ds, uint64_t row, int which, int
 	assert_int_equal(d.label, label);
 	assert_int_equal(d.sample.key_len, strlen(key));
 	assert_memory_equal(d.sample.key, key, strlen(key));
-	OK(nst_dataset_sample(ds, row, &s, &err));
+	OK(nst_dataset_sample(ds, row, &bytes, &s, &err));
 	assert_int_equal(s.size, sizeof(pixels));
 	assert_memory_equal(s.data, pixels, sizeof(pixels));
 	assert_int_equal(s.label, label);
+	nst_buf_release(&bytes);
 }
 
 static void shards_in_order(void **state)

@@ -1,8 +1,10 @@
 /* Every kind of file: written, read back, written again, refused when it is wrong. */
 #include "tests/unit/formats_util.h"
 
+#include <fcntl.h>
 #include <hdf5.h>
 
+#include "formats/image.h"
 #include "formats/verify.h"
 #include "libcore/util/hash.h"
 
@@ -640,6 +642,105 @@ static void damaged_sample(void **state)
 	FAILS(nst_verify("a.h5", NULL, &v, &err), "sample 'k/4'");
 }
 
+enum { SMALL = 20 * 20 * 3, LARGE = 90 * 90 * 3 };
+
+/* A shard of a small and a large picture. */
+static void write_sizes(const char *path, const uint8_t pixels[LARGE])
+{
+	static const uint32_t side[2] = {20, 90};
+	struct nst_rows *r = nst_rows_new(NST_EMBED, NULL, &err);
+	struct nst_build *b;
+
+	assert_non_null(r);
+	for (int i = 0; i < 2; i++) {
+		struct nst_sample s = {
+			.data = pixels, .size = i ? LARGE : SMALL, .height = side[i], .width = side[i],
+			.channels = 3, .codec = NST_CODEC_RAW, .orientation = 1, .label = -1,
+			.key = i ? "large" : "small", .key_len = 5,
+		};
+
+		OK(nst_rows_add(r, &s, &err));
+	}
+	OK(nst_shard_build(&b, r, NULL, 0, &err));
+	OK(nst_out_file(path, NULL, b, &err));
+	nst_build_free(b);
+	nst_rows_free(r);
+}
+
+/* Assert that both samples are read, the large one into the buffer if `read`. */
+static void check_sizes(const struct nst_samples *s, const uint8_t pixels[LARGE], int read)
+{
+	struct nst_buf buf = {0};
+	struct nst_sample got;
+
+	OK(nst_samples_read(s, 1, &buf, &got, &err));
+	assert_int_equal(got.size, LARGE);
+	assert_memory_equal(got.data, pixels, LARGE);
+	assert_int_equal(got.data == buf.data, read);
+	OK(nst_samples_read(s, 0, &buf, &got, &err));
+	assert_int_equal(got.size, SMALL);
+	assert_memory_equal(got.data, pixels, SMALL);
+	assert_true(got.data != buf.data);
+	nst_buf_release(&buf);
+}
+
+/* Large samples are read from the file, as long as not too many are open. */
+static void samples_are_read(void **state)
+{
+	enum { MANY = 600 };
+	uint8_t pixels[LARGE];
+	struct nst_samples *s;
+	struct nst_image *im;
+	int fd[MANY], fds = 0;
+
+	(void)state;
+	for (int i = 0; i < LARGE; i++)
+		pixels[i] = (uint8_t)(i * i >> 3);
+	write_sizes("a.h5", pixels);
+	im = open_one("a.h5");
+	OK(nst_samples_open(&s, im, NULL, &err));
+	check_sizes(s, pixels, 1);
+	nst_samples_free(s);
+	nst_image_free(im);
+	while (fds < MANY && (fd[fds] = dup(STDERR_FILENO)) >= 0)
+		fds++;
+	if (fds < MANY) /* fewer are allowed: leave one */
+		close(fd[--fds]);
+	im = open_one("a.h5");
+	OK(nst_samples_open(&s, im, NULL, &err));
+	check_sizes(s, pixels, 0);
+	nst_samples_free(s);
+	nst_image_free(im);
+	while (fds > 0)
+		close(fd[--fds]);
+}
+
+/* A file that shrinks while it is read is noticed, and only what lies in it is asked for. */
+static void pieces_are_read(void **state)
+{
+	uint8_t bytes[LARGE];
+	struct nst_backing file = {.base = bytes, .size = LARGE};
+	struct nst_image im = {.backing = &file, .name = (char *)"'a'"};
+	struct nst_buf buf = {0};
+	const uint8_t *got;
+
+	(void)state;
+	memset(bytes, 7, sizeof(bytes));
+	write_file("a", bytes, LARGE - 1);
+	memset(bytes, 8, sizeof(bytes));
+	file.fd = open("a", O_RDONLY);
+	assert_true(file.fd > 0);
+	OK(nst_image_read(&im, bytes + 1, LARGE - 2, &buf, &got, &err));
+	assert_true(got == buf.data && got[0] == 7 && got[LARGE - 3] == 7);
+	FAILS(nst_image_read(&im, bytes + 1, LARGE - 1, &buf, &got, &err),
+	      "cannot read 'a': it has become shorter");
+	OK(nst_image_read(&im, bytes + 2, LARGE - 1, &buf, &got, &err));
+	assert_true(got == bytes + 2);
+	close(file.fd);
+	FAILS(nst_image_read(&im, bytes, LARGE, &buf, &got, &err), "cannot read 'a': Bad file");
+	nst_buf_release(&buf);
+}
+
 /* A shard of two rows whose columns of entry points are as given; n offsets, 0 = no such column. */
 static void write_entries(size_t points, const uint64_t *offset, uint64_t n)
 {
@@ -867,6 +968,8 @@ int main(void)
 		cmocka_unit_test(views_check_values),
 		cmocka_unit_test(samples_check_forms),
 		cmocka_unit_test(damaged_sample),
+		cmocka_unit_test(samples_are_read),
+		cmocka_unit_test(pieces_are_read),
 		cmocka_unit_test(entry_points_are_checked),
 		cmocka_unit_test(whitelist),
 		cmocka_unit_test(not_ours),
