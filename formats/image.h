@@ -68,7 +68,7 @@ int nst_image_fail(const struct nst_image *im, struct nst_err *err, const char *
 
 /* n bytes of a column, beginning at p: *out is p, or where they were read to, in buf.  Reading a piece
  * of a mapped file takes less time than the first touch of its pages, unless it is small.  Any thread;
- * buf is the caller's. */
+ * buf is the caller's.  NST_EIO when reading fails, NST_EFORMAT when the file has become shorter. */
 int nst_image_read(const struct nst_image *im, const uint8_t *p, size_t n, struct nst_buf *buf,
 		   const uint8_t **out, struct nst_err *err) NST_MUST_CHECK;
 

@@ -76,11 +76,12 @@ int nst_samples_get(const struct nst_samples *s, uint64_t i, struct nst_sample *
 		    struct nst_err *err) NST_MUST_CHECK;
 
 /* The same, but out->data may have been read into *buf, which is the caller's and must last as long:
- * for bytes that are looked at once, soon. */
+ * for bytes that are looked at once, soon.  NST_EIO when the file cannot be read. */
 int nst_samples_read(const struct nst_samples *s, uint64_t i, struct nst_buf *buf,
 		     struct nst_sample *out, struct nst_err *err) NST_MUST_CHECK;
 
-/* The same as nst_samples_get without touching or verifying the image bytes: key, label, origin, size, shape. */
+/* The same as nst_samples_get without touching or verifying the image bytes: key, label, origin, size,
+ * shape. */
 void nst_samples_peek(const struct nst_samples *s, uint64_t i, struct nst_sample *out);
 
 /* XXH3-64 of the key: the `sample` of libcore/util/rng.h. */

@@ -265,8 +265,7 @@ static int choose(struct cutting *c, const struct nst_units *part, size_t count,
 	last = nst_entry_bit(c->point[count - 1]);
 	if (nst_entry_bit(c->point[0]) != 8 * (uint64_t)s->code || last >= 8 * (uint64_t)c->n)
 		return foreign(err);
-	/* Only the last of all rows ends there. */
-	c->end = c->row_end == s->rows ? find_end(c->data, c->n, last) : 8 * (uint64_t)c->n;
+	c->end = find_end(c->data, c->n, last);
 	return c->end ? 0 : foreign(err);
 }
 

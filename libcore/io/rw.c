@@ -8,12 +8,14 @@
 
 struct nst_io_calls nst_io = {write, fsync, rename};
 
-ssize_t nst_read_full(int fd, void *p, size_t n)
+/* From a place of a file, or from where it stands when `at` is negative. */
+static ssize_t read_from(int fd, void *p, size_t n, off_t at)
 {
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t r = read(fd, (char *)p + done, n - done);
+		char *to = (char *)p + done;
+		ssize_t r = at < 0 ? read(fd, to, n - done) : pread(fd, to, n - done, at + (off_t)done);
 
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -26,22 +28,14 @@ ssize_t nst_read_full(int fd, void *p, size_t n)
 	return (ssize_t)done;
 }
 
+ssize_t nst_read_full(int fd, void *p, size_t n)
+{
+	return read_from(fd, p, n, -1);
+}
+
 ssize_t nst_pread_full(int fd, void *p, size_t n, off_t at)
 {
-	size_t done = 0;
-
-	while (done < n) {
-		ssize_t r = pread(fd, (char *)p + done, n - done, at + (off_t)done);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -1;
-		if (r == 0)
-			break;
-		done += (size_t)r;
-	}
-	return (ssize_t)done;
+	return read_from(fd, p, n, at);
 }
 
 int nst_write_full(int fd, const void *p, size_t n)

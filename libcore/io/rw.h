@@ -11,7 +11,7 @@
 /* Read up to n bytes, fewer only at the end of the file.  Returns the count, or -1 with errno. */
 ssize_t nst_read_full(int fd, void *p, size_t n) NST_MUST_CHECK;
 
-/* The same from a place of a file, leaving its position alone. */
+/* The same from byte at >= 0 of a file, whose position stays. */
 ssize_t nst_pread_full(int fd, void *p, size_t n, off_t at) NST_MUST_CHECK;
 
 /* Write all n bytes.  Returns 0, or -1 with errno. */
