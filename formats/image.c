@@ -595,7 +595,7 @@ int nst_image_column(struct nst_image *im, const char *name, struct nst_column *
 
 	if (i < 0)
 		return nst_image_fail(im, err, "it lacks '%s'", name);
-	r = nst_schema(im->kind)->column[i].flags & NST_SELF_CHECKED
+	r = nst_schema(im->kind)->column[i].flags & NST_CHECKED_IN_USE
 		    ? fetch(im, i, err)
 		    : nst_image_verify_column(im, i, err);
 	if (r)

@@ -72,7 +72,8 @@ int nst_image_fail(const struct nst_image *im, struct nst_err *err, const char *
 int nst_image_read(const struct nst_image *im, const uint8_t *p, size_t n, struct nst_buf *buf,
 		   const uint8_t **out, struct nst_err *err) NST_MUST_CHECK;
 
-/* Verify the checksum of a column the ordinary way leaves to its parts (image/data). */
+/* Verify the checksum of a column, also of one that nst_image_column leaves to others; the second
+ * time costs nothing. */
 int nst_image_verify_column(struct nst_image *im, int index, struct nst_err *err) NST_MUST_CHECK;
 
 #endif

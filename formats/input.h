@@ -87,8 +87,8 @@ struct nst_column {
 /* 1 when the image has the column, else 0. */
 int nst_image_has(const struct nst_image *im, const char *name);
 
-/* Get a column, expanding it and verifying its checksum on first use (image/data alone is left to
- * the checksum of each sample).  The memory belongs to the image.  A column that is absent is an
+/* Get a column, expanding it and verifying its checksum on first use (image/data is left to the
+ * checksum of each sample, the vectors of a model to nst_model_verify).  The memory belongs to the image.  A column that is absent is an
  * error. */
 int nst_image_column(struct nst_image *im, const char *name, struct nst_column *col,
 		     struct nst_err *err) NST_MUST_CHECK;

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "formats/build.h"
+#include "formats/image.h"
+#include "formats/schema.h"
 #include "formats/typed.h"
 #include "libcore/util/mem.h"
 
@@ -107,6 +109,18 @@ int nst_model_view(struct nst_image *im, struct nst_model *out, struct nst_err *
 	m.seed = progress[2];
 	*out = m;
 	return 0;
+}
+
+int nst_model_verify(struct nst_image *im, enum nst_model_vector which, struct nst_err *err)
+{
+	static const char *const name[] = {
+		[NST_MODEL_DATA] = "param/data",
+		[NST_MODEL_EMA] = "param/ema",
+		[NST_MODEL_SLOT] = "param/slot",
+	};
+
+	return nst_image_verify_column(im, nst_schema_column_index(nst_schema(NST_MODEL), name[which]),
+				       err);
 }
 
 const struct nst_model_tensor *nst_model_find(const struct nst_model *m, const char *name)

@@ -52,8 +52,16 @@ struct nst_model {
 	uint64_t slots;            /* S */
 };
 
-/* Look at an image as a model.  Every pointer belongs to the image. */
+/* Look at an image as a model.  Every pointer belongs to the image.  The checksums of data, ema and
+ * slot, most of a file, are left to nst_model_verify. */
 int nst_model_view(struct nst_image *im, struct nst_model *m, struct nst_err *err) NST_MUST_CHECK;
+
+enum nst_model_vector { NST_MODEL_DATA, NST_MODEL_EMA, NST_MODEL_SLOT };
+
+/* Verify a vector before its numbers are used: NST_EFORMAT when its checksum is wrong.  One that is
+ * not there is well, and so is one that has been verified. */
+int nst_model_verify(struct nst_image *im, enum nst_model_vector which, struct nst_err *err)
+	NST_MUST_CHECK;
 
 /* Tensor of a name, or NULL. */
 const struct nst_model_tensor *nst_model_find(const struct nst_model *m, const char *name);

@@ -6,7 +6,7 @@
 #define T(type) (1u << NST_##type)
 
 #define IMAGES(flags) \
-	{"image/data", T(U8), 1, NST_FREE, 0, (flags) | NST_SELF_CHECKED}, \
+	{"image/data", T(U8), 1, NST_FREE, 0, (flags) | NST_CHECKED_IN_USE}, \
 	{"image/offset", T(U64), 1, NST_ROWS_AND_END, 0, flags}, \
 	{"image/shape", T(U32), 2, NST_ROWS, 3, flags}, \
 	{"image/codec", T(U8), 1, NST_ROWS, 0, flags}, \
@@ -71,9 +71,9 @@ static const struct nst_schema schemas[NST_KINDS] = {
 		.column = {{"arch/spec", T(STR), 1, NST_FREE, 0, 0}, CLASSES,
 			   {"param/name", T(STR), 1, NST_ROWS, 0, 0},
 			   {"param/shape", T(U32), 2, NST_ROWS, 4, 0},
-			   {"param/data", T(F32), 1, NST_FREE, 0, 0},
-			   {"param/ema", T(F32), 1, NST_FREE, 0, NST_OPTIONAL},
-			   {"param/slot", T(F32), 2, NST_FREE, 0, NST_OPTIONAL},
+			   {"param/data", T(F32), 1, NST_FREE, 0, NST_CHECKED_IN_USE},
+			   {"param/ema", T(F32), 1, NST_FREE, 0, NST_OPTIONAL | NST_CHECKED_IN_USE},
+			   {"param/slot", T(F32), 2, NST_FREE, 0, NST_OPTIONAL | NST_CHECKED_IN_USE},
 			   {"train/option", T(STR), 1, NST_FREE, 0, NST_OPTIONAL},
 			   {"train/log", T(STR), 1, NST_FREE, 0, NST_OPTIONAL}},
 		.attr = {{"architecture", NST_STR, 1}, {"preprocessing", NST_STR, 1},

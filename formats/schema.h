@@ -25,9 +25,9 @@ struct nst_schema_column {
 	unsigned flags;        /* NST_OPTIONAL ... */
 };
 
-#define NST_OPTIONAL     1u /* may be absent */
-#define NST_COMPRESSIBLE 2u /* may be chunked and compressed */
-#define NST_SELF_CHECKED 4u /* its parts have checksums: not verified as a whole on reading */
+#define NST_OPTIONAL       1u /* may be absent */
+#define NST_COMPRESSIBLE   2u /* may be chunked and compressed */
+#define NST_CHECKED_IN_USE 4u /* large, and rarely used whole: reading leaves its checksum to the user */
 
 /* Attributes of a kind, besides those that every file has. */
 struct nst_schema_attr {

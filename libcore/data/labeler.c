@@ -86,11 +86,11 @@ static int open_member(struct nst_labeler *l, struct member *m, const char *path
 	if (!param)
 		return NST_ENOMEM;
 	r = nst_modelfile_find(&m->file, weights, param, err);
-	if (r == 0)
-		r = nst_infer_from(m->file.net, param, l->arithmetic, l->pool, &m->infer, err);
+	if (r == 0 && nst_infer_from(m->file.net, param, l->arithmetic, l->pool, &m->infer, err) < 0)
+		r = nst_err_prefix(err, "%s", name_of(m));
 	free(param);
 	if (r < 0)
-		return nst_err_prefix(err, "%s", name_of(m));
+		return r;
 	if (match_classes(m, &l->member[0], err) < 0)
 		return err->code;
 	return nst_buf_printf(&l->uuids, err, "%s%s", l->uuids.len ? " " : "",
@@ -157,13 +157,13 @@ static int put_noise(struct nst_labeler *l, struct member *m, const struct nst_n
 	if (!param)
 		return NST_ENOMEM;
 	code = nst_modelfile_find(&m->file, l->weights, param, err);
-	if (code == 0)
-		code = nst_noised_new(net, param, m->noise.dropout, m->noise.drop_path,
-				      m->noise.seed, l->pool, &m->noised, err);
+	if (code == 0 && nst_noised_new(net, param, m->noise.dropout, m->noise.drop_path,
+					m->noise.seed, l->pool, &m->noised, err) < 0)
+		code = nst_err_prefix(err, "%s", name_of(m));
 	free(param);
 	nst_infer_free(m->infer);
 	m->infer = NULL;
-	return code < 0 ? nst_err_prefix(err, "%s", name_of(m)) : 0;
+	return code;
 }
 
 int nst_labeler_noise(struct nst_labeler *l, const struct nst_noise_request *r, struct nst_err *err)

@@ -99,6 +99,8 @@ int nst_modelfile_find(const struct nst_modelfile *m, enum nst_weights which, co
 	if (!raw && !m->model.ema)
 		return nst_fail(err, NST_EINVAL, "%s has no moving average of its weights",
 				nst_image_name(m->image));
+	if (nst_model_verify(m->image, raw ? NST_MODEL_DATA : NST_MODEL_EMA, err) < 0)
+		return err->code;
 	from = raw ? m->model.data : m->model.ema;
 	for (size_t i = 0; i < m->net->nparams; i++)
 		param[i] = from + nst_model_find(&m->model, m->net->param[i].name)->offset;
@@ -122,11 +124,13 @@ int nst_modelfile_fits(const struct nst_modelfile *m, const struct nst_net *net,
 	return 0;
 }
 
-void nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
-			float *params)
+int nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
+		       float *params, struct nst_err *err)
 {
 	const float *from = m->model.ema ? m->model.ema : m->model.data;
 
+	if (nst_model_verify(m->image, m->model.ema ? NST_MODEL_EMA : NST_MODEL_DATA, err) < 0)
+		return err->code;
 	for (size_t i = 0; i < net->nparams; i++) {
 		const struct nst_param *p = &net->param[i];
 
@@ -134,6 +138,7 @@ void nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net
 			memcpy(params + p->offset, from + nst_model_find(&m->model, p->name)->offset,
 			       p->count * sizeof(*params));
 	}
+	return 0;
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */

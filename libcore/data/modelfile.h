@@ -28,7 +28,8 @@ int nst_modelfile_open(struct nst_modelfile *m, const char *path, struct nst_err
 void nst_modelfile_release(struct nst_modelfile *m);
 
 /* Where each parameter of the model's own net lies: param has room for net->nparams.  The floats are
- * the model's and live as long as it.  Returns 0 or NST_EINVAL (there is no moving average). */
+ * the model's and live as long as it.  Returns 0, NST_EINVAL (there is no moving average) or
+ * NST_EFORMAT (their checksum is wrong). */
 int nst_modelfile_find(const struct nst_modelfile *m, enum nst_weights which, const float **param,
 		       struct nst_err *err) NST_MUST_CHECK;
 
@@ -38,12 +39,12 @@ int nst_modelfile_fits(const struct nst_modelfile *m, const struct nst_net *net,
 		       struct nst_err *err) NST_MUST_CHECK;
 
 /* Fill the tensors of a net that fits by name, from the best weights.  Without `classifier` the last
- * dense layer keeps its present values. */
-void nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
-			float *params);
+ * dense layer keeps its present values.  NST_EFORMAT when the checksum of the weights is wrong. */
+int nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
+		       float *params, struct nst_err *err) NST_MUST_CHECK;
 
-/* Copy one of the file's vectors (model.data, .ema, a slot) into the flat layout of m->net; the gaps
- * are left alone. */
+/* Copy one of the file's vectors (model.data, .ema, a slot), which has been verified, into the flat
+ * layout of m->net; the gaps are left alone. */
 void nst_modelfile_unpack(const struct nst_modelfile *m, const float *stored, float *flat);
 
 /* What goes into a file.  Vectors are in the flat layout of net and, like the names of classes,

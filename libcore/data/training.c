@@ -17,13 +17,16 @@ enum { VALIDATION_BATCH = 256 }; /* rows at a time; no result depends on it */
 
 /* ---- setting up --------------------------------------------------------------------------- */
 
-static void set_weights(struct nst_training *t)
+static int set_weights(struct nst_training *t, struct nst_err *err)
 {
 	if (!t->o.init)
-		return;
-	nst_modelfile_init(t->o.init, t->net, t->o.init_classifier, nst_trainer_params(t->trainer));
+		return 0;
+	if (nst_modelfile_init(t->o.init, t->net, t->o.init_classifier,
+			       nst_trainer_params(t->trainer), err) < 0)
+		return err->code;
 	if (nst_trainer_ema(t->trainer))
 		nst_trainer_reset_ema(t->trainer);
+	return 0;
 }
 
 /* The teacher's classes must be ours, in our order: its probabilities are targets as they are. */
@@ -67,9 +70,8 @@ static int open_engine(struct nst_training *t, size_t batch, struct nst_err *err
 
 	if (nst_loader_new(&t->loader, t->o.rows, &loading, err) < 0 ||
 	    nst_trainer_new(t->net, &t->working, t->o.pool, &t->trainer, err) < 0 ||
-	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0)
+	    nst_trainer_profile(t->trainer, t->o.profile, err) < 0 || set_weights(t, err) < 0)
 		return err->code;
-	set_weights(t);
 	t->draw = nst_alloc(batch, sizeof(*t->draw), err);
 	t->row = nst_alloc(batch, sizeof(*t->row), err);
 	t->soft = nst_alloc(batch, t->net->classes * sizeof(*t->soft), err);

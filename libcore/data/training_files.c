@@ -203,6 +203,10 @@ static int restore(struct nst_training *t, const struct nst_modelfile *m, struct
 	    sums_parse(m->model.option[m->model.options - 1], t) < 0)
 		return nst_fail(err, NST_EFORMAT, "%s is not a checkpoint of this program",
 				nst_image_name(m->image));
+	if (nst_model_verify(m->image, NST_MODEL_DATA, err) < 0 ||
+	    nst_model_verify(m->image, NST_MODEL_EMA, err) < 0 ||
+	    nst_model_verify(m->image, NST_MODEL_SLOT, err) < 0)
+		return err->code;
 	for (size_t i = 0; i < n; i++) {
 		const float *stored = array[i].data == nst_trainer_params(t->trainer) ? m->model.data :
 				      array[i].data == ema ? m->model.ema :

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Large blocks are whole large pages where the kernel leaves that to the program: a new page costs a
- * visit to the kernel, and 512 small ones take several times as long as a large one. */
-enum { LARGE_PAGE = 2 << 20, LARGE_BLOCK = 4 << 20 };
+/* Blocks of at least so much are whole large pages where the kernel leaves that to the program: a new
+ * page costs a visit to the kernel, and 512 small ones take several times as long as a large one. */
+enum { LARGE_PAGE = 2 << 20 };
 
 int nst_mul_size(size_t a, size_t b, size_t *out)
 {
@@ -48,7 +48,7 @@ static void advise(void *p, size_t bytes)
 	uintptr_t first = ((uintptr_t)p + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
 	uintptr_t end = ((uintptr_t)p + bytes) / LARGE_PAGE * LARGE_PAGE;
 
-	if (p && bytes >= LARGE_BLOCK && first < end)
+	if (p && first < end)
 		(void)madvise((void *)first, end - first, MADV_HUGEPAGE);
 #else
 	(void)p;
@@ -56,18 +56,27 @@ static void advise(void *p, size_t bytes)
 #endif
 }
 
-void *nst_alloc_aligned(size_t n, size_t size, struct nst_err *err)
+/* An aligned block; a large one consists of whole large pages. */
+static void *block(size_t bytes)
 {
-	size_t bytes, align;
+	size_t align = bytes < LARGE_PAGE ? NST_ALIGN : LARGE_PAGE;
 	void *p;
 
-	if (nst_mul_size(n, size, &bytes) || bytes > SIZE_MAX - LARGE_PAGE)
-		return finish(NULL, SIZE_MAX, err);
-	align = bytes < LARGE_BLOCK ? NST_ALIGN : LARGE_PAGE;
+	if (bytes > SIZE_MAX - LARGE_PAGE)
+		return NULL;
 	bytes = bytes ? (bytes + align - 1) / align * align : align;
 	p = aligned_alloc(align, bytes);
 	advise(p, bytes);
-	return finish(p, bytes, err);
+	return p;
+}
+
+void *nst_alloc_aligned(size_t n, size_t size, struct nst_err *err)
+{
+	size_t bytes;
+
+	if (nst_mul_size(n, size, &bytes))
+		return finish(NULL, SIZE_MAX, err);
+	return finish(block(bytes), bytes, err);
 }
 
 char *nst_strdup(const char *s, struct nst_err *err)
@@ -87,10 +96,16 @@ int nst_buf_reserve(struct nst_buf *b, size_t more, struct nst_err *err)
 	cap = b->cap ? b->cap : 256;
 	while (cap < need)
 		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-	p = realloc(b->data, cap);
+	if (b->len == 0 && cap >= LARGE_PAGE) {
+		p = block(cap);
+		if (p)
+			free(b->data);
+	} else {
+		p = realloc(b->data, cap);
+		advise(p, cap);
+	}
 	if (!p)
 		return nst_fail_mem(err, cap);
-	advise(p, cap);
 	b->data = p;
 	b->cap = cap;
 	return 0;

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "formats/verify.h"
 #include "libcore/data/training.h"
 
 /* ---- model files -------------------------------------------------------------------------- */
@@ -69,7 +70,7 @@ static void modelfile_init(void **state)
 	OK(nst_modelfile_open(&m, "m.h5", &err));
 	FAILS(nst_modelfile_fits(&m, five, 1, &err), "tensor 'fc.weight' of 'm.h5' has another shape");
 	OK(nst_modelfile_fits(&m, five, 0, &err));
-	nst_modelfile_init(&m, five, 0, got);
+	OK(nst_modelfile_init(&m, five, 0, got, &err));
 	fc = nst_net_find(five, "fc.weight");
 	assert_memory_equal(got + fc->offset, fresh + fc->offset, fc->count * sizeof(*got));
 	stem = nst_net_find(five, "conv1.weight");
@@ -83,6 +84,64 @@ static void modelfile_init(void **state)
 	free(params);
 	free(got);
 	free(fresh);
+}
+
+static const char *const vector_name[] = {"param/data", "param/ema", "param/slot"};
+
+/* Change a bit in the middle of a vector of a model file. */
+static void damage(const char *path, enum nst_model_vector which)
+{
+	struct nst_modelfile m = {0};
+	const float *vector[3];
+	struct nst_buf file = read_file(path);
+	uint8_t *hit;
+
+	OK(nst_modelfile_open(&m, path, &err));
+	vector[NST_MODEL_DATA] = m.model.data;
+	vector[NST_MODEL_EMA] = m.model.ema;
+	vector[NST_MODEL_SLOT] = m.model.slot;
+	assert_non_null(vector[which]);
+	hit = memmem(file.data, file.len, vector[which] + m.model.count / 2, 64);
+	assert_non_null(hit);
+	nst_modelfile_release(&m);
+	hit[5] ^= 1;
+	write_file(path, file.data, file.len);
+	nst_buf_release(&file);
+}
+
+/* Each vector is verified when it is used, and no other; nst-pack --verify looks at all. */
+static void modelfile_damage(void **state)
+{
+	struct nst_net *net = net_of("resnet20", 32, 3);
+	float *vector[2] = {weights_of(net, 1), weights_of(net, 2)};
+	const float **found = nst_alloc(net->nparams, sizeof(*found), &err);
+
+	(void)state;
+	assert_non_null(found);
+	for (enum nst_model_vector v = NST_MODEL_DATA; v <= NST_MODEL_EMA; v++) {
+		const enum nst_weights bad = v == NST_MODEL_DATA ? NST_WEIGHTS_RAW : NST_WEIGHTS_EMA;
+		const enum nst_weights good = v == NST_MODEL_DATA ? NST_WEIGHTS_BEST : NST_WEIGHTS_RAW;
+		struct nst_modelfile m = {0};
+		struct nst_verify_result result;
+		char sentence[80];
+
+		snprintf(sentence, sizeof(sentence),
+			 "cannot read 'm.h5': the checksum of '%s' is wrong", vector_name[v]);
+		write_net("m.h5", net, vector[0], vector[1]);
+		damage("m.h5", v);
+		OK(nst_modelfile_open(&m, "m.h5", &err));
+		OK(nst_modelfile_find(&m, good, found, &err));
+		assert_params(net, found, vector[v == NST_MODEL_DATA]);
+		FAILS(nst_modelfile_find(&m, bad, found, &err), sentence);
+		if (v == NST_MODEL_EMA)
+			FAILS(nst_modelfile_init(&m, net, 1, vector[0], &err), sentence);
+		nst_modelfile_release(&m);
+		FAILS(nst_verify("m.h5", NULL, &result, &err), sentence);
+	}
+	nst_net_free(net);
+	free(vector[0]);
+	free(vector[1]);
+	free(found);
 }
 
 static void modelfile_refusals(void **state)
@@ -315,6 +374,18 @@ static void resume_refusals(void **state)
 	OK(nst_training_save(b.t, "ckpt", &err));
 	close_bench(&b);
 
+	bytes = read_file("ckpt");
+	for (enum nst_model_vector v = NST_MODEL_DATA; v <= NST_MODEL_SLOT; v++) {
+		char sentence[80];
+
+		damage("ckpt", v);
+		snprintf(sentence, sizeof(sentence),
+			 "cannot read 'ckpt': the checksum of '%s' is wrong", vector_name[v]);
+		resume_with(&r, "mix.h5", sentence);
+		write_file("ckpt", bytes.data, bytes.len);
+	}
+	nst_buf_release(&bytes);
+
 	q = r;
 	q.lr = 0.06;
 	resume_with(&q, "mix.h5", "'ckpt' is of a run with lr=0.05, this one has lr=0.06");
@@ -479,7 +550,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
-		TEST(modelfile_round_trip), TEST(modelfile_init), TEST(modelfile_refusals),
+		TEST(modelfile_round_trip), TEST(modelfile_init), TEST(modelfile_damage),
+		TEST(modelfile_refusals),
 		TEST(resume_is_exact), TEST(threads_do_not_matter), TEST(it_learns),
 		TEST(resume_refusals), TEST(refusals), TEST(grains_of_one_row),
 		TEST(unlabeled_among_labeled), TEST(warnings), TEST(diverging),
