@@ -18,6 +18,7 @@ static int verbosity;
 static volatile sig_atomic_t caught;
 static void (*fatal_hook)(void);
 static int catching; /* interrupts are only noted */
+static char lost_bytes[200]; /* a line, made when it is safe to make one */
 
 static const int ending[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT};
 
@@ -33,11 +34,24 @@ static void fill_descriptors(void)
 			_exit(1);
 }
 
+/* Inputs are read where they are mapped.  That bytes of one are gone is told by a signal to whoever
+ * touches them, in any thread. */
+static void on_lost_bytes(int sig)
+{
+	(void)sig;
+	nst_line_wipe();
+	nst_line_write(lost_bytes, strlen(lost_bytes));
+	_exit(1);
+}
+
 void nst_start(const char *name)
 {
 	sigset_t pipe_only;
 
 	program = name;
+	snprintf(lost_bytes, sizeof(lost_bytes), "%s: cannot read an input: a file became shorter while "
+		 "it was read, or its disk fails\n", name);
+	signal(SIGBUS, on_lost_bytes);
 	fill_descriptors();
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&pipe_only);

@@ -11,7 +11,8 @@
 #include "libcore/util/err.h"
 
 /* Make the process ready: name for messages, descriptors 0 to 2 in place, SIGPIPE at its default
- * even if the parent ignored it, a full file-size limit (SIGXFSZ) as an error of write.
+ * even if the parent ignored it, a full file-size limit (SIGXFSZ) as an error of write, and lost
+ * bytes of a mapped input (SIGBUS) as a sentence and exit status 1.
  * nst_opt_parse calls it. */
 void nst_start(const char *program);
 const char *nst_program(void);

@@ -23,7 +23,10 @@ enum { SLOTS = 64, ATTEMPTS = 1000 };
 static _Atomic(char *) registry[SLOTS];
 static _Atomic(pid_t) owner; /* a forked child must not remove its parent's files */
 
-static const int fatal_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGXCPU, SIGXFSZ};
+/* Signals that end the program.  SIGBUS (bytes of a mapped file are gone) does, whoever handles it. */
+static const int fatal_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGXCPU, SIGXFSZ, SIGBUS};
+enum { FATAL_SIGNALS = sizeof(fatal_signals) / sizeof(*fatal_signals) };
+static struct sigaction before[FATAL_SIGNALS]; /* us */
 
 void nst_atomic_cleanup(void)
 {
@@ -40,17 +43,20 @@ void nst_atomic_cleanup(void)
 static void on_fatal(int sig)
 {
 	nst_atomic_cleanup();
-	signal(sig, SIG_DFL);
+	for (size_t i = 0; i < FATAL_SIGNALS; i++)
+		if (fatal_signals[i] == sig)
+			sigaction(sig, &before[i], NULL);
 	raise(sig); /* is delivered when the handler returns: the status says what happened */
 }
 
 static void install(void)
 {
 	atexit(nst_atomic_cleanup);
-	for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(*fatal_signals); i++) {
-		struct sigaction old, act = {.sa_handler = on_fatal};
+	for (size_t i = 0; i < FATAL_SIGNALS; i++) {
+		struct sigaction act = {.sa_handler = on_fatal};
 
-		if (!sigaction(fatal_signals[i], NULL, &old) && old.sa_handler == SIG_DFL)
+		if (!sigaction(fatal_signals[i], NULL, &before[i]) &&
+		    (before[i].sa_handler == SIG_DFL || fatal_signals[i] == SIGBUS))
 			sigaction(fatal_signals[i], &act, NULL);
 	}
 }

@@ -8,8 +8,8 @@
 
 #include "libcore/util/err.h"
 
-/* A file that shrinks while it is mapped raises SIGBUS at the lost bytes: inputs are never modified
- * in place by us, and must not be by others while we read. */
+/* A file that shrinks while it is mapped raises SIGBUS at the lost bytes, of which libcore/cli makes a
+ * sentence: inputs are never modified in place by us, and must not be by others while we read. */
 struct nst_map {
 	const uint8_t *data; /* NULL when size is 0 */
 	size_t size;

@@ -65,13 +65,15 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-/* Threads start with all signals blocked: handlers run in the main thread alone. */
+/* Threads start with signals blocked: handlers run in the main thread alone, but for the one of the
+ * signal that touching a lost byte is, which cannot wait. */
 static int start_threads(struct nst_pool *p, struct nst_err *err)
 {
 	sigset_t all, old;
 	int r = 0;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (p->started < p->threads - 1 && !r) {
 		struct worker *w = &p->worker[p->started];

@@ -2,7 +2,8 @@
  *
  * Tasks are handed out by an atomic counter, so which worker runs which task is not defined; a
  * caller that wants the same result for any number of threads stores results by task and combines
- * them in task order.  A pool belongs to the thread that made it; workers take no signals. */
+ * them in task order.  A pool belongs to the thread that made it; workers take no signals but
+ * SIGBUS, which touching a lost byte of a mapped file is. */
 #ifndef NST_PAR_POOL_H
 #define NST_PAR_POOL_H
 

@@ -24,6 +24,9 @@
 #include "libcore/cli/progress.h"
 #include "libcore/cli/run.h"
 #include "libcore/cli/tty.h"
+#include "libcore/io/atomic.h"
+#include "libcore/io/map.h"
+#include "libcore/par/pool.h"
 #include "libcore/util/version.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -613,6 +616,75 @@ static void test_signals(void **state)
 	check_outcome(second_interrupt_is_fatal, 0, SIGTERM, "hook\n");
 }
 
+/* ---- a mapped file that becomes shorter ------------------------------------------------------- */
+
+#define LOST "nst-try: cannot read an input: a file became shorter while it was read, or its disk fails\n"
+
+static char lost_dir[] = "/tmp/nst-test-XXXXXX", lost_input[40], lost_output[40];
+static struct nst_map lost;
+
+/* Map a file, begin another one, and cut the first. */
+static void lose(void)
+{
+	struct nst_atomic out;
+	int fd = open(lost_input, O_RDWR | O_CREAT, 0600);
+
+	nst_start("nst-try");
+	if (fd < 0 || ftruncate(fd, 100000) < 0 || nst_map_fd(&lost, fd, lost_input, &err) < 0 ||
+	    nst_atomic_open(&out, lost_output, &err) < 0 || ftruncate(fd, 0) < 0)
+		_exit(98);
+}
+
+static void touch(void *ctx, size_t number, unsigned worker)
+{
+	int by = *(int *)ctx;
+
+	(void)number;
+	if (by == 2 || by == (int)worker)
+		_exit(*(const volatile uint8_t *)(lost.data + 50000) ? 96 : 97);
+	sleep(20); /* the other one has the other task, and ends all */
+}
+
+static void touched_by(int worker)
+{
+	struct nst_pool *pool;
+
+	lose();
+	if (nst_pool_new(2, &pool, &err) < 0)
+		_exit(98);
+	nst_pool_run(pool, 2, touch, &worker);
+}
+
+static void touched_by_main(void)
+{
+	touched_by(0);
+}
+
+static void touched_by_worker(void)
+{
+	touched_by(1);
+}
+
+static void touched_by_both(void)
+{
+	touched_by(2);
+}
+
+static void test_lost_bytes(void **state)
+{
+	static void (*const body[])(void) = {touched_by_main, touched_by_worker};
+
+	(void)state;
+	assert_non_null(mkdtemp(lost_dir));
+	snprintf(lost_input, sizeof(lost_input), "%s/in", lost_dir);
+	snprintf(lost_output, sizeof(lost_output), "%s/out", lost_dir);
+	for (size_t i = 0; i < COUNT(body); i++)
+		check_outcome(body[i], 1, 0, LOST);
+	assert_int_equal(child(touched_by_both).status, 1); /* either may speak before it ends */
+	assert_int_equal(unlink(lost_input), 0);
+	assert_int_equal(rmdir(lost_dir), 0); /* no temporary was left */
+}
+
 /* ---- terminals ------------------------------------------------------------------------------ */
 
 /* A pseudo-terminal: fd[0] is the screen's side, fd[1] the program's. */
@@ -911,6 +983,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_statuses, reset, reset),
 		cmocka_unit_test(test_standard_output_is_checked),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_lost_bytes),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_terminals),
 		cmocka_unit_test(test_tables),
