@@ -5,7 +5,7 @@
 cc=aarch64-linux-gnu-gcc
 have $cc qemu-aarch64 || skip_all "needs $cc and qemu-aarch64"
 
-ok "aarch64 builds" make -C "$TOP" -j2 CC=$cc B="$PWD/there" libcore/nn/kernels libcore/par libcore/pixel
+ok "aarch64 builds" make -C "$TOP" -j2 CC=$cc SANITIZE= B="$PWD/there" libcore/nn/kernels libcore/par libcore/pixel
 # build NAME FILE...: tests/cli/NAME.c with what was built and these files of libcore.
 build() {
 	local name=$1
