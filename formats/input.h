@@ -88,8 +88,8 @@ struct nst_column {
 int nst_image_has(const struct nst_image *im, const char *name);
 
 /* Get a column, expanding it and verifying its checksum on first use (image/data is left to the
- * checksum of each sample, the vectors of a model to nst_model_verify).  The memory belongs to the image.  A column that is absent is an
- * error. */
+ * checksum of each sample, the vectors of a model to nst_model_verify).  The memory belongs to the
+ * image.  A column that is absent is an error. */
 int nst_image_column(struct nst_image *im, const char *name, struct nst_column *col,
 		     struct nst_err *err) NST_MUST_CHECK;
 

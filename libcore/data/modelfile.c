@@ -90,18 +90,26 @@ void nst_modelfile_unpack(const struct nst_modelfile *m, const float *stored, fl
 	}
 }
 
-int nst_modelfile_find(const struct nst_modelfile *m, enum nst_weights which, const float **param,
-		       struct nst_err *err)
+/* The weights that are meant, verified. */
+static int vector_of(const struct nst_modelfile *m, enum nst_weights which, const float **vector,
+		     struct nst_err *err)
 {
-	const float *from;
 	int raw = which == NST_WEIGHTS_RAW || (which == NST_WEIGHTS_BEST && !m->model.ema);
 
 	if (!raw && !m->model.ema)
 		return nst_fail(err, NST_EINVAL, "%s has no moving average of its weights",
 				nst_image_name(m->image));
-	if (nst_model_verify(m->image, raw ? NST_MODEL_DATA : NST_MODEL_EMA, err) < 0)
+	*vector = raw ? m->model.data : m->model.ema;
+	return nst_model_verify(m->image, raw ? NST_MODEL_DATA : NST_MODEL_EMA, err);
+}
+
+int nst_modelfile_find(const struct nst_modelfile *m, enum nst_weights which, const float **param,
+		       struct nst_err *err)
+{
+	const float *from;
+
+	if (vector_of(m, which, &from, err) < 0)
 		return err->code;
-	from = raw ? m->model.data : m->model.ema;
 	for (size_t i = 0; i < m->net->nparams; i++)
 		param[i] = from + nst_model_find(&m->model, m->net->param[i].name)->offset;
 	return 0;
@@ -127,9 +135,9 @@ int nst_modelfile_fits(const struct nst_modelfile *m, const struct nst_net *net,
 int nst_modelfile_init(const struct nst_modelfile *m, const struct nst_net *net, int classifier,
 		       float *params, struct nst_err *err)
 {
-	const float *from = m->model.ema ? m->model.ema : m->model.data;
+	const float *from;
 
-	if (nst_model_verify(m->image, m->model.ema ? NST_MODEL_EMA : NST_MODEL_DATA, err) < 0)
+	if (vector_of(m, NST_WEIGHTS_BEST, &from, err) < 0)
 		return err->code;
 	for (size_t i = 0; i < net->nparams; i++) {
 		const struct nst_param *p = &net->param[i];

@@ -26,7 +26,7 @@ static _Atomic(pid_t) owner; /* a forked child must not remove its parent's file
 /* Signals that end the program.  SIGBUS (bytes of a mapped file are gone) does, whoever handles it. */
 static const int fatal_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGXCPU, SIGXFSZ, SIGBUS};
 enum { FATAL_SIGNALS = sizeof(fatal_signals) / sizeof(*fatal_signals) };
-static struct sigaction before[FATAL_SIGNALS]; /* us */
+static struct sigaction former[FATAL_SIGNALS]; /* what was done about each before */
 
 void nst_atomic_cleanup(void)
 {
@@ -45,7 +45,7 @@ static void on_fatal(int sig)
 	nst_atomic_cleanup();
 	for (size_t i = 0; i < FATAL_SIGNALS; i++)
 		if (fatal_signals[i] == sig)
-			sigaction(sig, &before[i], NULL);
+			sigaction(sig, &former[i], NULL);
 	raise(sig); /* is delivered when the handler returns: the status says what happened */
 }
 
@@ -55,8 +55,8 @@ static void install(void)
 	for (size_t i = 0; i < FATAL_SIGNALS; i++) {
 		struct sigaction act = {.sa_handler = on_fatal};
 
-		if (!sigaction(fatal_signals[i], NULL, &before[i]) &&
-		    (before[i].sa_handler == SIG_DFL || fatal_signals[i] == SIGBUS))
+		if (!sigaction(fatal_signals[i], NULL, &former[i]) &&
+		    (former[i].sa_handler == SIG_DFL || fatal_signals[i] == SIGBUS))
 			sigaction(fatal_signals[i], &act, NULL);
 	}
 }

@@ -96,7 +96,7 @@ int nst_buf_reserve(struct nst_buf *b, size_t more, struct nst_err *err)
 	cap = b->cap ? b->cap : 256;
 	while (cap < need)
 		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-	if (b->len == 0 && cap >= LARGE_PAGE) {
+	if (b->len == 0 && cap >= LARGE_PAGE) { /* nothing to keep: it can begin on a large page */
 		p = block(cap);
 		if (p)
 			free(b->data);

@@ -620,7 +620,7 @@ static void test_signals(void **state)
 
 #define LOST "nst-try: cannot read an input: a file became shorter while it was read, or its disk fails\n"
 
-static char lost_dir[] = "/tmp/nst-test-XXXXXX", lost_input[40], lost_output[40];
+static char lost_dir[200], lost_input[210], lost_output[210];
 static struct nst_map lost;
 
 /* Map a file, begin another one, and cut the first. */
@@ -673,8 +673,10 @@ static void touched_by_both(void)
 static void test_lost_bytes(void **state)
 {
 	static void (*const body[])(void) = {touched_by_main, touched_by_worker};
+	const char *tmp = getenv("TMPDIR");
 
 	(void)state;
+	snprintf(lost_dir, sizeof(lost_dir), "%s/nst-test-XXXXXX", tmp ? tmp : "/tmp");
 	assert_non_null(mkdtemp(lost_dir));
 	snprintf(lost_input, sizeof(lost_input), "%s/in", lost_dir);
 	snprintf(lost_output, sizeof(lost_output), "%s/out", lost_dir);

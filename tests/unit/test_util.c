@@ -95,6 +95,8 @@ static void test_sizes_that_do_not_fit(void **state)
 	assert_int_equal(err.code, NST_ENOMEM);
 }
 
+enum { LARGE = 2 << 20 }; /* a large page, of x86-64 */
+
 static void test_blocks(void **state)
 {
 	struct nst_err err;
@@ -114,6 +116,11 @@ static void test_blocks(void **state)
 			assert_int_equal(z[i], 0);
 		free(z);
 	}
+	p = nst_alloc_aligned(LARGE + 1, 1, &err);
+	assert_non_null(p);
+	assert_int_equal((uintptr_t)p % LARGE, 0);
+	memset(p, 1, LARGE + 1);
+	free(p);
 	p = nst_strdup("abc", &err);
 	assert_string_equal(p, "abc");
 	free(p);
@@ -144,6 +151,28 @@ static void test_buffer_grows(void **state)
 	assert_int_equal(b.len, 304);
 	assert_memory_equal(b.data, "n=5; ", 5);
 	assert_int_equal(b.data[303], '6');
+	nst_buf_release(&b);
+}
+
+/* One that is to be large begins on a large page if it holds nothing yet; what it holds is kept. */
+static void test_large_buffers(void **state)
+{
+	struct nst_buf b = {0};
+	struct nst_err err;
+
+	(void)state;
+	for (size_t bytes = 1; bytes <= 4 * LARGE; bytes *= 2) {
+		assert_int_equal(nst_buf_reserve(&b, bytes, &err), 0);
+		assert_true(b.cap >= bytes);
+		if (bytes >= LARGE)
+			assert_int_equal((uintptr_t)b.data % LARGE, 0);
+	}
+	memset(b.data, 7, b.cap);
+	b.len = b.cap;
+	assert_int_equal(nst_buf_append(&b, "abc", 3, &err), 0);
+	for (size_t i = 0; i < b.len - 3; i++)
+		assert_int_equal(b.data[i], 7);
+	assert_memory_equal(b.data + b.len - 3, "abc", 3);
 	nst_buf_release(&b);
 }
 
@@ -471,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_sizes_that_do_not_fit),
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_buffer_grows),
+		cmocka_unit_test(test_large_buffers),
 		cmocka_unit_test(test_whole_numbers),
 		cmocka_unit_test(test_floating_numbers),
 		cmocka_unit_test(test_sizes),
