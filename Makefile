@@ -8,14 +8,15 @@ include config.mk
 # ---- rooms ------------------------------------------------------------------------------------
 # may.ROOM: rooms it may include, besides itself.  ext.FILE: the foreign headers of that one file,
 # and what is denied to its room.
-ROOMS := libcore/util libcore/cli libcore/io libcore/par libcore/pixel libcore/image \
-	 libcore/augment libcore/nn/kernels libcore/nn libcore/select libcore/draw \
+ROOMS := libcore/util libcore/cli libcore/io libcore/par libcore/pixel/kernels libcore/pixel \
+	 libcore/image libcore/augment libcore/nn/kernels libcore/nn libcore/select libcore/draw \
 	 formats/plugin formats libcore/data libcore/pack
 
 may.libcore/util       :=
 may.libcore/cli        := libcore/util
 may.libcore/io         := libcore/util
-may.libcore/pixel      := libcore/util
+may.libcore/pixel/kernels := libcore/util
+may.libcore/pixel      := libcore/pixel/kernels libcore/util
 may.libcore/image      := libcore/pixel libcore/util
 may.libcore/augment    := libcore/pixel libcore/util
 may.libcore/nn/kernels := libcore/util
@@ -46,7 +47,7 @@ ext.formats/safetensors.c  := jansson.h
 edge := libcore/cli tools
 calls.print       := $(edge)
 calls.exit        := $(edge)
-calls.environment := $(edge) libcore/nn/kernels libcore/io
+calls.environment := $(edge) libcore/util libcore/io
 calls.signal      := $(edge) libcore/io
 calls.clock       := $(edge)
 deny.libcore/nn         := stdio.h
@@ -54,6 +55,7 @@ deny.libcore/nn/kernels := stdio.h
 deny.libcore/augment    := stdio.h time.h
 deny.libcore/image      := stdio.h fcntl.h
 deny.libcore/pixel      := stdio.h
+deny.libcore/pixel/kernels := stdio.h
 
 # ---- flags ------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -157,6 +159,8 @@ $(O)/libcore/image/jpeg.o:   EXTRA = $(turbo.c)
 $(O)/libcore/image/pixbuf.o: EXTRA = $(pixbuf.c)
 # Loops over pixels, which the compiler makes vectors of.
 $(O)/libcore/pixel/%.o:      EXTRA = -O3
+$(O)/libcore/pixel/kernels/%_avx2.o:   EXTRA = $(flags.avx2)
+$(O)/libcore/pixel/kernels/%_avx512.o: EXTRA = $(flags.avx512)
 $(O)/libcore/augment/%.o:    EXTRA = -O3
 $(O)/libcore/nn/blas.o:      EXTRA = $(blas.c)
 $(O)/formats/%.o:            EXTRA = $(hdf5.c)

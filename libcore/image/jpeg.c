@@ -49,8 +49,8 @@ enum {
 };
 
 /* Rows that are handed on at a time: as many as the second-level cache holds of usual pictures, and a
- * few times the 21 that resizing takes together. */
-enum { BAND = 63 };
+ * few times the 16 that resizing takes together. */
+enum { BAND = 64 };
 
 struct nst_jpeg {
 	tjhandle writer; /* made when first needed; sets its tables anew for every picture */

@@ -87,6 +87,28 @@ static int parse_triple(char *s, float out[3])
 	return word ? -1 : 0;
 }
 
+static int within(const float v[3], float least, float most)
+{
+	for (int c = 0; c < 3; c++)
+		if (!(v[c] >= least && v[c] <= most))
+			return -1;
+	return 0;
+}
+
+static int parse_mean(char *s, float out[3])
+{
+	if (parse_triple(s, out) < 0)
+		return -1;
+	return within(out, -NST_NORMALISER_MOST, NST_NORMALISER_MOST);
+}
+
+static int parse_std(char *s, float out[3])
+{
+	if (parse_triple(s, out) < 0)
+		return -1;
+	return within(out, NST_NORMALISER_LEAST, NST_NORMALISER_MOST);
+}
+
 /* "SxSx3" */
 static int parse_input(char *s, size_t *size)
 {
@@ -119,11 +141,9 @@ static int parse_word(enum word which, char *value, struct nst_preprocess *p)
 	case INTERPOLATION:
 		return nst_filter_parse(value, &p->filter);
 	case MEAN:
-		return parse_triple(value, p->mean);
+		return parse_mean(value, p->mean);
 	case STD:
-		if (parse_triple(value, p->std) < 0)
-			return -1;
-		return p->std[0] > 0 && p->std[1] > 0 && p->std[2] > 0 ? 0 : -1;
+		return parse_std(value, p->std);
 	default:
 		return -1;
 	}
@@ -177,28 +197,30 @@ int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_
 	return rc;
 }
 
-static int parse_channels(const char *word, float *out)
+static int parse_channels(const char *word, int (*parse)(char *, float *), float *out)
 {
 	char copy[200];
 
 	if (strlen(word) >= sizeof(copy))
 		return -1;
 	memcpy(copy, word, strlen(word) + 1);
-	return parse_triple(copy, out);
+	return parse(copy, out);
 }
 
 int nst_preprocess_mean(const char *word, float mean[3], struct nst_err *err)
 {
-	if (parse_channels(word, mean) == 0)
+	if (parse_channels(word, parse_mean, mean) == 0)
 		return 0;
-	return nst_fail(err, NST_EINVAL, "'%s' is not three numbers 'R,G,B'", word);
+	return nst_fail(err, NST_EINVAL, "'%s' is not three numbers 'R,G,B' from %g to %g", word,
+			-(double)NST_NORMALISER_MOST, (double)NST_NORMALISER_MOST);
 }
 
 int nst_preprocess_std(const char *word, float std[3], struct nst_err *err)
 {
-	if (parse_channels(word, std) == 0 && std[0] > 0 && std[1] > 0 && std[2] > 0)
+	if (parse_channels(word, parse_std, std) == 0)
 		return 0;
-	return nst_fail(err, NST_EINVAL, "'%s' is not three numbers 'R,G,B' above 0", word);
+	return nst_fail(err, NST_EINVAL, "'%s' is not three numbers 'R,G,B' from %g to %g", word,
+			(double)NST_NORMALISER_LEAST, (double)NST_NORMALISER_MOST);
 }
 
 double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w)
@@ -231,28 +253,13 @@ static size_t middle(size_t rest)
 	return (size_t)rint((double)rest / 2);
 }
 
-static void tabulate(const struct nst_preprocess *p, float table[3][256])
-{
-	for (size_t c = 0; c < 3; c++)
-		for (size_t v = 0; v < 256; v++)
-			table[c][v] = ((float)v / 255 - p->mean[c]) / p->std[c];
-}
-
-/* n pixels. */
-static void look_up(float table[3][256], const uint8_t *in, size_t n, float *out)
-{
-	for (size_t i = 0; i < n; i++, in += 3, out += 3)
-		for (size_t c = 0; c < 3; c++)
-			out[c] = table[c][in[c]];
-}
-
 void nst_preprocess_normalise(const struct nst_preprocess *p, const uint8_t *in, size_t n,
 			      float *out)
 {
-	float table[3][256];
+	struct nst_normaliser normaliser;
 
-	tabulate(p, table);
-	look_up(table, in, n, out);
+	nst_normaliser_init(&normaliser, p->mean, p->std);
+	nst_normalise(&normaliser, in, n, out);
 }
 
 /* Rows of the picture resized. */
@@ -261,8 +268,8 @@ static void take_resized(void *ctx, const uint8_t *rows, size_t y, size_t n)
 	struct nst_preprocessor *w = ctx;
 
 	for (size_t i = y > w->top ? y : w->top; i < y + n && i < w->top + w->size; i++)
-		look_up(w->table, rows + 3 * ((i - y) * w->w + w->left), w->size,
-			w->out + 3 * w->size * (i - w->top));
+		nst_normalise(&w->normaliser, rows + 3 * ((i - y) * w->w + w->left), w->size,
+			      w->out + 3 * w->size * (i - w->top));
 }
 
 int nst_preprocess_begin(const struct nst_preprocess *p, struct nst_preprocessor *w, size_t height,
@@ -275,7 +282,7 @@ int nst_preprocess_begin(const struct nst_preprocess *p, struct nst_preprocessor
 	w->size = w->w = p->size;
 	w->top = w->left = 0;
 	w->out = out;
-	tabulate(p, w->table);
+	nst_normaliser_init(&w->normaliser, p->mean, p->std);
 	if (p->cropping == NST_CROP_CENTRAL) {
 		box = &central;
 	} else if (p->cropping == NST_CROP_SHORTEST) {

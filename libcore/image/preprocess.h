@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcore/pixel/normalise.h"
 #include "libcore/pixel/pixels.h"
 #include "libcore/pixel/resize.h"
 #include "libcore/util/err.h"
@@ -56,7 +57,8 @@ int nst_preprocess_format(const struct nst_preprocess *p, struct nst_buf *out, s
 int nst_preprocess_parse(const char *text, struct nst_preprocess *p, struct nst_err *err)
 	NST_MUST_CHECK;
 
-/* Read three numbers "R,G,B", for mean or std; std must be above 0.  Returns 0 or NST_EINVAL. */
+/* Read three numbers "R,G,B", for mean or std, within the limits of libcore/pixel/normalise.h.  Returns 0
+ * or NST_EINVAL. */
 int nst_preprocess_mean(const char *word, float mean[3], struct nst_err *err) NST_MUST_CHECK;
 int nst_preprocess_std(const char *word, float std[3], struct nst_err *err) NST_MUST_CHECK;
 
@@ -71,7 +73,7 @@ struct nst_box nst_preprocess_part(const struct nst_preprocess *p, size_t h, siz
 /* Working memory, one a thread; zero-initialise. */
 struct nst_preprocessor {
 	struct nst_resizer resizer;
-	float table[3][256]; /* normalised values */
+	struct nst_normaliser normaliser;
 	size_t size;
 	size_t top, left, w; /* of the square in the picture resized, whose rows have w pixels */
 	float *out;

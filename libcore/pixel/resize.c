@@ -5,8 +5,7 @@
  * integers: the sums are then exact and the same on every machine.  The horizontal pass runs first,
  * as rows come, and only over those that the vertical pass will look at, which follows it a chunk of
  * outputs at a time.  A pass that changes nothing has weights of 1 and 0 and runs all the same; only
- * of a picture that stays as it is the rows are handed on.  Both passes are the same loop over a block
- * of neighbours, which the compiler makes vectors of.  The order of the operations in windows_make is
+ * of a picture that stays as it is the rows are handed on.  The order of the operations in windows_make is
  * what makes the weights equal to Pillow's to the last bit; do not rearrange it. */
 #include "libcore/pixel/resize.h"
 
@@ -14,17 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcore/util/clones.h"
+#include "libcore/pixel/kernels/passes.h"
 #include "libcore/util/mem.h"
 
-/* A sum of 8-bit values times weights that add up to 1, with lobes that overshoot (by far less than
- * 2x), fits into 32 bits with this many fractional bits. */
-#define WEIGHT_BITS 22
-#define MAX_SIDE    (1u << 20)
-#define BLOCK       64 /* bytes whose sums are made at a time */
-#define ROWS        21 /* that are resized across at a time: as many pixels as fit into a block */
-#define CHUNK       32 /* outputs of a pass for which its input is spread, so that it stays in the cache */
-
+#define MAX_SIDE (1u << 20)
 #define PI 3.14159265358979323846
 
 static const struct {
@@ -35,13 +27,6 @@ static const struct {
 	[NST_BILINEAR] = {"bilinear", 1},
 	[NST_BICUBIC] = {"bicubic", 2},
 	[NST_LANCZOS] = {"lanczos", 3},
-};
-
-/* One pass: output i is the sum of count[i] inputs from first[i] on, weights weight[i * stride]. */
-struct windows {
-	int32_t *weight;
-	size_t *first, *count;
-	size_t stride;
 };
 
 const char *nst_filter_name(enum nst_filter f)
@@ -133,7 +118,7 @@ struct nst_box nst_resize_part(size_t h, size_t w, const struct nst_box *box, en
 
 /* Windows of n outputs over the stretch [from, from + n * scale) of `in` inputs.  row has room for
  * one window of doubles. */
-static void windows_make(struct windows *ws, enum nst_filter f, size_t in, double from,
+static void windows_make(struct nst_windows *ws, enum nst_filter f, size_t in, double from,
 			 double scale, size_t n, double *row)
 {
 	double wide = stretch(scale), support = filters[f].support * wide, squeeze = 1 / wide;
@@ -152,60 +137,14 @@ static void windows_make(struct windows *ws, enum nst_filter f, size_t in, doubl
 		for (size_t x = 0; x < end - first; x++) {
 			double v = sum != 0 ? row[x] / sum : row[x];
 
-			weight[x] = (int32_t)((v < 0 ? -0.5 : 0.5) + v * (1 << WEIGHT_BITS));
+			weight[x] = (int32_t)((v < 0 ? -0.5 : 0.5) + v * (1 << NST_WEIGHT_BITS));
 		}
 		ws->first[i] = first;
 		ws->count[i] = end - first;
 	}
 }
 
-/* Two limits one after the other and then fewer bits, which vectors have instructions for; in one
- * expression it would become masks of bytes. */
-static inline uint8_t clip(int32_t sum)
-{
-	sum >>= WEIGHT_BITS;
-	sum = sum > 0 ? sum : 0;
-	sum = sum < 255 ? sum : 255;
-	return (uint8_t)sum;
-}
-
-/* to[i], of BLOCK, is the sum over k of from[k * BLOCK + i] * weight[k], rounded and cut off. */
-static inline void weighted_sums(const int32_t *from, const int32_t *weight, size_t terms,
-				 uint8_t *to)
-{
-	int32_t sum[BLOCK];
-
-	for (size_t i = 0; i < BLOCK; i++)
-		sum[i] = 1 << (WEIGHT_BITS - 1);
-	for (size_t k = 0; k < terms; k++, from += BLOCK)
-		for (size_t i = 0; i < BLOCK; i++)
-			sum[i] += from[i] * weight[k];
-	for (size_t i = 0; i < BLOCK; i++)
-		to[i] = clip(sum[i]);
-}
-
-/* A byte is read by several sums: it is made an integer once. */
-static inline void spread(const uint8_t *from, size_t n, int32_t *to)
-{
-	for (size_t i = 0; i < n; i++)
-		to[i] = from[i];
-}
-
-/* Copy n pixels, at least one, that lie `from_step` bytes apart to where they lie `to_step` bytes
- * apart.  Four bytes are one step instead of two: the fourth belongs to the next pixel or to that of
- * the next row, which are written later, or to nobody; but that of the last pixel may not be there. */
-static inline void move_pixels(const uint8_t *from, size_t from_step, uint8_t *to, size_t to_step,
-			       size_t n)
-{
-	for (; n > 8; n -= 8, from += 8 * from_step, to += 8 * to_step)
-		for (size_t i = 0; i < 8; i++)
-			memcpy(to + i * to_step, from + i * from_step, 4);
-	for (; n > 1; n--, from += from_step, to += to_step)
-		memcpy(to, from, 4);
-	memcpy(to, from, 3);
-}
-
-static inline size_t min_size(size_t a, size_t b)
+static size_t min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;
 }
@@ -213,62 +152,6 @@ static inline size_t min_size(size_t a, size_t b)
 static size_t max_size(size_t a, size_t b)
 {
 	return a > b ? a : b;
-}
-
-/* src (rows,w,3), at most ROWS rows, to dst (rows,n,3).  The rows are turned, so that the same pixel of
- * all of them lies together.  wide has room for the inputs of a chunk. */
-NST_CLONES
-static void pass_across(const struct windows *ws, const uint8_t *src, size_t rows, size_t w,
-			uint8_t *dst, size_t n, int32_t *wide)
-{
-	uint8_t turned[CHUNK * BLOCK] = {0};
-
-	for (size_t i = 0; i < n; i += CHUNK) {
-		const size_t many = min_size(CHUNK, n - i), last = i + many - 1;
-		const size_t begin = ws->first[i], end = ws->first[last] + ws->count[last];
-
-		for (size_t x = begin, part; x < end; x += part) {
-			part = min_size(CHUNK, end - x);
-			for (size_t r = 0; r < rows; r++)
-				move_pixels(src + 3 * (r * w + x), 3, turned + 3 * r, BLOCK, part);
-			spread(turned, BLOCK * part, wide + BLOCK * (x - begin));
-		}
-		for (size_t j = i; j <= last; j++)
-			weighted_sums(wide + BLOCK * (ws->first[j] - begin),
-				      ws->weight + j * ws->stride, ws->count[j],
-				      turned + BLOCK * (j - i));
-		for (size_t r = 0; r < rows; r++)
-			move_pixels(turned + 3 * r, BLOCK, dst + 3 * (r * n + i), 3, many);
-	}
-}
-
-/* Outputs [i,i+n), at most a chunk, to dst (n,w,3).  src begins with the first row that they look at;
- * wide has room for the inputs of a chunk. */
-NST_CLONES
-static void pass_down(const struct windows *ws, const uint8_t *src, size_t w, uint8_t *dst, size_t i,
-		      size_t n, int32_t *wide)
-{
-	const size_t line = 3 * w, bytes = min_size(BLOCK, line);
-	const size_t begin = ws->first[i], last = i + n - 1;
-	const size_t rows = ws->first[last] + ws->count[last] - begin;
-	uint8_t narrow[BLOCK] = {0}, out[BLOCK];
-
-	for (size_t x = 0; x < line; x += BLOCK) {
-		/* The last block ends with the line, and does part of the one before again. */
-		const size_t at = min_size(x, line - bytes);
-		const uint8_t *from = src + at;
-
-		for (size_t y = 0; y < rows; y++, from += line) {
-			if (bytes < BLOCK)
-				memcpy(narrow, from, bytes);
-			spread(bytes < BLOCK ? narrow : from, BLOCK, wide + BLOCK * y);
-		}
-		for (size_t j = i; j <= last; j++) {
-			weighted_sums(wide + BLOCK * (ws->first[j] - begin),
-				      ws->weight + j * ws->stride, ws->count[j], out);
-			memcpy(dst + (j - i) * line + at, out, bytes);
-		}
-	}
 }
 
 /* Hand out the next aligned piece of the working memory; with base NULL only count. */
@@ -280,7 +163,7 @@ static void *carve(uint8_t *base, size_t *used, size_t bytes)
 	return p;
 }
 
-static void carve_windows(struct windows *ws, uint8_t *base, size_t *used, size_t n)
+static void carve_windows(struct nst_windows *ws, uint8_t *base, size_t *used, size_t n)
 {
 	ws->weight = carve(base, used, n * ws->stride * sizeof *ws->weight);
 	ws->first = carve(base, used, n * sizeof *ws->first);
@@ -288,9 +171,9 @@ static void carve_windows(struct windows *ws, uint8_t *base, size_t *used, size_
 }
 
 /* The inputs that the outputs of a chunk look at are no more than this. */
-static size_t inputs_of_chunk(const struct windows *ws, size_t in, double scale)
+static size_t inputs_of_chunk(const struct nst_windows *ws, size_t in, double scale)
 {
-	return min_size(in, (size_t)(CHUNK * scale) + ws->stride + 2);
+	return min_size(in, (size_t)(NST_PASS_CHUNK * scale) + ws->stride + 2);
 }
 
 static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size_t out_w,
@@ -312,14 +195,15 @@ static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size
 
 /* A resizing under way; lies in the resizer's memory, before all that it points to. */
 struct nst_resizing {
-	struct windows across, down;
+	const struct nst_passes *passes;
+	struct nst_windows across, down;
 	size_t w, out_h, out_w;
 	int same;          /* everything stays as it is */
 	size_t kept, made; /* rows [kept,made), resized across, are in `half` */
 	size_t end;        /* of the rows that the second pass looks at */
 	size_t done;       /* rows that came out */
 	uint8_t *half;     /* the rows that a chunk looks at and those that are made with them */
-	int32_t *wide;     /* for both passes */
+	void *room;        /* for both passes */
 	double *row;       /* for windows_make */
 	uint8_t *whole;    /* (out_h,out_w,3) where the outputs go, or NULL: to `chunk` and on to `to` */
 	uint8_t *chunk;
@@ -338,9 +222,9 @@ static size_t lay_out(struct nst_resizing *z, uint8_t *base, size_t h, double sc
 	z->row = carve(base, &used, stride * sizeof(*z->row));
 	carve_windows(&z->across, base, &used, z->out_w);
 	carve_windows(&z->down, base, &used, z->out_h);
-	z->wide = carve(base, &used, BLOCK * span * sizeof(*z->wide));
-	z->half = carve(base, &used, 3 * z->out_w * (rows + ROWS));
-	z->chunk = z->whole ? NULL : carve(base, &used, 3 * z->out_w * CHUNK);
+	z->room = carve(base, &used, nst_passes_room(span));
+	z->half = carve(base, &used, 3 * z->out_w * (rows + NST_PASS_ROWS));
+	z->chunk = z->whole ? NULL : carve(base, &used, 3 * z->out_w * NST_PASS_CHUNK);
 	return used;
 }
 
@@ -352,6 +236,8 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 	const struct nst_box *b = box ? box : &all;
 	struct nst_resizing z = {.w = w, .out_h = out_h, .out_w = out_w, .whole = whole};
 	double scale_x, scale_y;
+	enum nst_simd kind;
+	const char *why;
 	size_t used;
 
 	r->under_way = NULL;
@@ -378,6 +264,9 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 	}
 	lay_out(&z, r->mem, h, scale_y, scale_x);
 	if (!z.same) {
+		/* An NST_SIMD that names none is refused by who makes nets. */
+		(void)!nst_simd_choose(&kind, &why);
+		z.passes = nst_passes_get(kind);
 		windows_make(&z.down, filter, h, b->y0, scale_y, out_h, z.row);
 		windows_make(&z.across, filter, w, b->x0, scale_x, out_w, z.row);
 		z.kept = z.made = z.down.first[0];
@@ -417,17 +306,18 @@ static void keep_from(struct nst_resizing *z, size_t from)
 /* The chunks of outputs for which all rows are there. */
 static void go_down(struct nst_resizing *z)
 {
-	const struct windows *down = &z->down;
+	const struct nst_windows *down = &z->down;
 	const size_t line = 3 * z->out_w, before = z->done;
 
 	while (z->done < z->out_h) {
-		const size_t n = min_size(CHUNK, z->out_h - z->done), last = z->done + n - 1;
+		const size_t n = min_size(NST_PASS_CHUNK, z->out_h - z->done);
+		const size_t last = z->done + n - 1;
 		const uint8_t *from = z->half + line * (down->first[z->done] - z->kept);
 		uint8_t *out = z->whole ? z->whole + line * z->done : z->chunk;
 
 		if (z->made < down->first[last] + down->count[last])
 			break;
-		pass_down(down, from, z->out_w, out, z->done, n, z->wide);
+		z->passes->down(down, from, z->out_w, out, z->done, n, z->room);
 		hand_on(z, out, n);
 	}
 	if (z->done > before && z->done < z->out_h)
@@ -448,10 +338,10 @@ void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_
 		return;
 	}
 	while (z->made < y + n && z->made < z->end) {
-		const size_t many = min_size(ROWS, min_size(y + n, z->end) - z->made);
+		const size_t many = min_size(NST_PASS_ROWS, min_size(y + n, z->end) - z->made);
 
-		pass_across(&z->across, rows + 3 * z->w * (z->made - y), many, z->w,
-			    z->half + 3 * z->out_w * (z->made - z->kept), z->out_w, z->wide);
+		z->passes->across(&z->across, rows + 3 * z->w * (z->made - y), many, z->w,
+				  z->half + 3 * z->out_w * (z->made - z->kept), z->out_w, z->room);
 		z->made += many;
 		go_down(z);
 	}

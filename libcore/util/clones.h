@@ -1,7 +1,8 @@
 /* NST_CLONES in front of a function: it is compiled once more for AVX2 and once for AVX-512 (for its
  * 32 registers, that is), and the machine at hand decides at start-up which one runs.  For plain
  * loops over integers or single operations on floats, whose results do not depend on how many are
- * done at a time; all that they call must be inlined.  Elsewhere than on x86-64 with the GNU C
+ * done at a time; all that they call must be inlined, and they must be static (clang 14 would give
+ * others no name).  Elsewhere than on x86-64 with the GNU C
  * library, and under sanitizers, it is nothing. */
 #ifndef NST_UTIL_CLONES_H
 #define NST_UTIL_CLONES_H
@@ -22,7 +23,7 @@
 #endif
 
 #if NST_HAS_CLONES && !NST_SANITIZED && defined(__x86_64__) && defined(__GLIBC__)
-#define NST_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
+#define NST_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define NST_CLONES
 #endif

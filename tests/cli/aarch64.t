@@ -12,9 +12,9 @@ build() {
 	shift
 	$cc -std=c11 -D_GNU_SOURCE -O2 -ffp-contract=off -pthread -static -I"$TOP" -o "$name" \
 		"$TOP/tests/cli/$name.c" "${@/#/$TOP/libcore/}" \
-		there/obj-*/libcore/{nn/kernels,par,pixel}/*.o -lm
+		there/obj-*/libcore/{nn/kernels,par,pixel,pixel/kernels}/*.o -lm
 }
-util=(util/{err,mem,num,rng}.c)
+util=(util/{err,mem,num,rng,simd}.c)
 ok "... kernels_digest" build kernels_digest "${util[@]}"
 ok "... labels_digest" build labels_digest "${util[@]}" select/target.c image/preprocess.c \
 	nn/{arch,infer,net,pack,plan,profile,shortcut}.c

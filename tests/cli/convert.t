@@ -330,7 +330,7 @@ for mean in 1,2 1,2,x 1,2,3,4 ''; do
 	fails 2 "nst-convert: *--mean*'$mean' is not three numbers 'R,G,B'*" \
 		nst-convert --mean=$mean -o no.h5 t.safetensors
 done
-fails 2 "nst-convert: *--std*'1,0,1' is not three numbers 'R,G,B' above 0*" \
+fails 2 "nst-convert: *--std*'1,0,1' is not three numbers 'R,G,B' from 1e-06 to 1e+06*" \
 	nst-convert --std=1,0,1 -o no.h5 t.safetensors
 fails 2 "nst-convert: *--crop-fraction*" nst-convert --crop-fraction=0 -o no.h5 t.safetensors
 fails 2 "nst-convert: *--size*" nst-convert --size=0 -o no.h5 t.safetensors

@@ -246,8 +246,8 @@ fails 2 "nst-train: NST_THREADS: option '--threads': 'many' is not a whole numbe
 differs "other means and deviations" --mean=0.5,0.5,0.5 --std=0.25,0.25,0.3 mix.h5
 has_setting mean=0.5,0.5,0.5
 has_setting std=0.25,0.25,0.300000012
-fails 1 "nst-train: --mean: '1,2' is not three numbers 'R,G,B'" train --mean=1,2 -o no.h5 l.h5
-fails 1 "nst-train: --std: '1,0,1' is not three numbers 'R,G,B' above 0" train --std=1,0,1 -o no.h5 l.h5
+fails 1 "nst-train: --mean: '1,2' is not three numbers 'R,G,B' from -1e+06 to 1e+06" train --mean=1,2 -o no.h5 l.h5
+fails 1 "nst-train: --std: '1,0,1' is not three numbers 'R,G,B' from 1e-06 to 1e+06" train --std=1,0,1 -o no.h5 l.h5
 fails 2 "nst-train: option '--preset': there is no preset 'b9', --list-presets shows them; try *" \
 	nst-train --preset=b9 -o no.h5 l.h5
 

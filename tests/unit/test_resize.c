@@ -12,9 +12,11 @@
 #include <cmocka.h>
 
 #include "libcore/image/preprocess.h"
+#include "libcore/pixel/normalise.h"
 #include "libcore/pixel/pixels.h"
 #include "libcore/pixel/resize.h"
 #include "libcore/util/rng.h"
+#include "libcore/util/simd.h"
 
 static struct nst_err err;
 static struct nst_resizer resizer;
@@ -182,7 +184,7 @@ static void exact_line(enum nst_filter f, const uint8_t *in, size_t n, size_t st
 	}
 }
 
-/* Sizes around what is worked on at a time: rows, and bytes of a line. */
+/* Sizes around what is worked on at a time: rows, and bytes of a line.  With vectors of every kind. */
 static void agrees_exactly_with_plain_loops(void **state)
 {
 	struct nst_rng rng;
@@ -212,7 +214,6 @@ static void agrees_exactly_with_plain_loops(void **state)
 		got = malloc(3 * oh * ow);
 		want = malloc(3 * oh * ow);
 		assert_true(half && got && want);
-		assert_int_equal(nst_resize(&resizer, src, h, w, &b, f, got, oh, ow, &err), 0);
 		for (size_t r = 0; across && r < h; r++)
 			exact_line(f, src + 3 * w * r, w, 3, (double)b.x0, (double)b.x1,
 				   half + 3 * ow * r, ow, 3);
@@ -223,7 +224,15 @@ static void agrees_exactly_with_plain_loops(void **state)
 		for (size_t c = 0; down && c < ow; c++)
 			exact_line(f, half + 3 * c, h, 3 * ow, (double)b.y0, (double)b.y1,
 				   want + 3 * c, oh, 3 * ow);
-		assert_memory_equal(got, want, 3 * oh * ow);
+		for (enum nst_simd k = NST_SIMD_PLAIN; k < NST_SIMD_KINDS; k++) {
+			if (!nst_simd_runs(k))
+				continue;
+			setenv("NST_SIMD", nst_simd_name(k), 1);
+			memset(got, 1, 3 * oh * ow);
+			assert_int_equal(nst_resize(&resizer, src, h, w, &b, f, got, oh, ow, &err), 0);
+			assert_memory_equal(got, want, 3 * oh * ow);
+		}
+		unsetenv("NST_SIMD");
 		free(src);
 		free(half);
 		free(got);
@@ -538,24 +547,66 @@ static void reduction_never_enlarges(void **state)
 	assert_float_equal(nst_preprocess_reduce(&p, 448, 1024), 2, 1e-9);
 }
 
+/* Every value of every channel, in an order that puts each into each place of a vector. */
+static void normalises(const float mean[3], const float std[3], size_t pixels, const uint8_t *in)
+{
+	struct nst_normaliser n;
+	float *out = malloc(3 * pixels * sizeof(*out));
+
+	assert_non_null(out);
+	nst_normaliser_init(&n, mean, std);
+	nst_normalise(&n, in, pixels, out);
+	for (size_t i = 0; i < 3 * pixels; i++) {
+		const float unit = (float)in[i] / 255, want = (unit - mean[i % 3]) / std[i % 3];
+
+		assert_memory_equal(&out[i], &want, sizeof(want));
+	}
+	free(out);
+}
+
+/* What is done without divisions is what they lead to, to the last bit. */
 static void normalising_is_the_formula(void **state)
 {
+	enum { PIXELS = 256 * 3 + 5 };
+	static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
+	uint8_t in[3 * PIXELS];
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 2, NST_RNG_TEST, 0, 0);
+	for (size_t i = 0; i < sizeof in; i++)
+		in[i] = (uint8_t)(i / 3);
+	normalises(mean, std, PIXELS, in);
+	normalises(mean, std, 1, in);
+	normalises((float[3]){0, 0.5f, 1}, (float[3]){1, NST_NORMALISER_LEAST, NST_NORMALISER_MOST},
+		   PIXELS, in);
+	normalises((float[3]){NST_NORMALISER_MOST, -NST_NORMALISER_MOST, 1e-6f},
+		   (float[3]){NST_NORMALISER_LEAST, NST_NORMALISER_MOST, 0.5f}, PIXELS, in);
+	for (int i = 0; i < 300; i++) {
+		const uint32_t most = i % 2 ? 3 : 19; /* magnitudes */
+		float m[3], s[3];
+
+		for (size_t c = 0; c < 3; c++) {
+			const int binary = (int)nst_rng_below(&rng, 2 * most) - (int)most;
+
+			m[c] = (float)nst_rng_uniform(&rng, 0, 1);
+			s[c] = (float)ldexp(nst_rng_uniform(&rng, 1, 2), binary);
+		}
+		normalises(m, s, PIXELS, in);
+	}
+}
+
+static void preprocessing_normalises(void **state)
+{
 	struct nst_preprocess p;
-	uint8_t in[3 * 256];
-	float out[3 * 256];
+	uint8_t black[3] = {0};
+	float out[3];
 
 	(void)state;
 	nst_preprocess_init(&p, 224);
-	for (size_t i = 0; i < sizeof in; i++)
-		in[i] = (uint8_t)(i / 3);
-	nst_preprocess_normalise(&p, in, 256, out);
-	for (size_t i = 0; i < sizeof in; i++) {
-		double want = (in[i] / 255.0 - (double)p.mean[i % 3]) / (double)p.std[i % 3];
-
-		assert_true(fabs((double)out[i] - want) < 1e-6);
-	}
-	assert_true(fabs((double)out[0] + 2.1179) <
-		    1e-4); /* black, as everybody's red channel has it */
+	nst_preprocess_normalise(&p, black, 1, out);
+	/* As everybody's red channel has it. */
+	assert_true(fabs((double)out[0] + 2.1179) < 1e-4);
 }
 
 static void words_come_back(void **state)
@@ -573,6 +624,8 @@ static void words_come_back(void **state)
 		"input=32x32x3 crop=nan",
 		"input=32x32x3 mean=1,2",
 		"input=32x32x3 std=0,1,1",
+		"input=32x32x3 std=1,1,1e-7",
+		"input=32x32x3 mean=0,inf,0",
 		"input=32x32x3 mean=1,2,3,4",
 		"input=32x32x3 shape=1",
 		"input=32x32x3 crop=1 crop=1",
@@ -626,6 +679,7 @@ int main(void)
 		cmocka_unit_test(crops_are_named_in_two_ways),
 		cmocka_unit_test(reduction_never_enlarges),
 		cmocka_unit_test(normalising_is_the_formula),
+		cmocka_unit_test(preprocessing_normalises),
 		cmocka_unit_test(words_come_back),
 	};
 
