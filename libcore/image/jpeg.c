@@ -419,7 +419,7 @@ static void narrow(const struct nst_jpeg_info *info, const struct nst_box *part,
 		return;
 	cover((double)part->y0 * sy, (double)part->y1 * sy, win->eighths * info->mcu_h / 8, 2, win->h,
 	      &win->y0, &win->y1);
-	cover((double)part->x0 * sx, (double)part->x1 * sx, win->eighths * info->mcu_w / 8, 4, win->w,
+	cover((double)part->x0 * sx, (double)part->x1 * sx, win->eighths * info->mcu_w / 8, 2, win->w,
 	      &win->x0, &win->x1);
 }
 

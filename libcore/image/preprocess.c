@@ -230,11 +230,17 @@ double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w)
 	return (p->cropping == NST_CROP_WHOLE ? 1 : p->crop) * least / (double)p->size;
 }
 
+/* Does half of a side, rounded up, come to what is asked for? */
+static int halved(size_t side, double reduce)
+{
+	return (double)(side + 1) * reduce >= 2 * (double)side;
+}
+
 struct nst_box nst_preprocess_part(const struct nst_preprocess *p, size_t h, size_t w)
 {
 	struct nst_box box = {0, 0, (float)w, (float)h};
 	double reduce = nst_preprocess_reduce(p, h, w);
-	float margin = (float)(2 * (reduce > 1 ? reduce : 1));
+	float margin = halved(h, reduce) && halved(w, reduce) ? (float)(2 * reduce) : 0;
 
 	if (p->cropping == NST_CROP_SHORTEST || p->cropping == NST_CROP_WHOLE)
 		return box;

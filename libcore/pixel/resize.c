@@ -96,11 +96,14 @@ static size_t window_width(enum nst_filter f, double scale)
 	return 2 * (size_t)ceil(filters[f].support * stretch(scale)) + 1;
 }
 
-/* Widen lo to hi by what the kernel reaches. */
+/* Widen lo to hi by what the kernel reaches from the middle of the outermost outputs: of the last pixel
+ * there, less than half may take part.  Once the picture may have been reduced, which makes its pixels
+ * up to as large as the scale, that is what the middle lies further in. */
 static void reach(enum nst_filter f, size_t in, float *lo, float *hi, size_t out)
 {
 	double scale = ((double)*hi - (double)*lo) / (double)out;
-	float margin = (float)(filters[f].support * stretch(scale) + 1);
+	float margin = (float)(filters[f].support * stretch(scale) + (scale < 1.5 ? 0.5 - scale / 2 : 0) +
+			       1e-3);
 
 	*lo = *lo > margin ? *lo - margin : 0;
 	*hi = *hi + margin < (float)in ? *hi + margin : (float)in;
