@@ -217,6 +217,52 @@ static void what_follows_the_picture_does_not_matter(void **state)
 	nst_buf_release(&again);
 }
 
+/* Columns that have to be decoded for those of the pixels [left,right) when m of `columns` have points. */
+static size_t columns_for(double left, double right, size_t mcu, size_t columns, size_t m)
+{
+	size_t from = 0, to = columns;
+
+	for (size_t i = 0; i < m; i++) {
+		const size_t at = i * columns / m;
+
+		if ((double)(at * mcu) <= left && at > from)
+			from = at;
+		if ((double)(at * mcu) >= right && at < to)
+			to = at;
+	}
+	return to - from;
+}
+
+/* Eight in a row of pictures with much code; or of the numbers up to two fewer or more the one by which
+ * least is decoded of the square that evaluation takes, with five pixels around it. */
+static void their_number_suits_the_central_square(void **state)
+{
+	static const size_t sizes[][2] = {{375, 500}, {500, 375}, {400, 400}, {333, 500},
+					  {480, 640}, {300, 900}, {427, 640}, {200, 260}};
+	struct nst_buf points = {0};
+	size_t others = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		const size_t h = sizes[i][0], w = sizes[i][1], least = h < w ? h : w, side = least * 7 / 8;
+		struct nst_buf b = made(h, w, 3, 2, 2, 0, 0, i);
+		const double left = (double)((w - side) / 2) - 5, right = left + (double)side + 10;
+		const size_t rows = (h + 15) / 16, columns = (w + 15) / 16;
+		const size_t count = entries_of(&b, &points).count, m = count / rows;
+		const size_t got = columns_for(left, right, 16, columns, m);
+
+		assert_int_equal(count % rows, 0);
+		assert_in_range(m, 6, 10);
+		for (size_t k = 6; k <= 10; k++)
+			assert_true(got <= columns_for(left, right, 16, columns, k));
+		assert_true(m == 8 || got < columns_for(left, right, 16, columns, 8));
+		others += m != 8;
+		nst_buf_release(&b);
+	}
+	assert_in_range(others, 1, sizeof(sizes) / sizeof(*sizes) - 1);
+	nst_buf_release(&points);
+}
+
 /* Points are right wherever they were found, with others or fewer, and wrong with a bit changed. */
 static void points_are_checked(void **state)
 {
@@ -520,6 +566,7 @@ int main(void)
 		cmocka_unit_test(points_are_where_the_coefficients_say),
 		cmocka_unit_test(other_kinds_have_none),
 		cmocka_unit_test(what_follows_the_picture_does_not_matter),
+		cmocka_unit_test(their_number_suits_the_central_square),
 		cmocka_unit_test(points_are_checked),
 		cmocka_unit_test(pictures_with_points_are_sound),
 		cmocka_unit_test(a_cut_is_a_part_of_the_picture),
