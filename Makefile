@@ -97,7 +97,17 @@ cmocka.l   = $(call ask,cmocka.l,--libs,cmocka)
 plugin.l   = $(call ask,plugin.l,--libs,libzstd)
 # The archive holds every room; --as-needed keeps from a tool what it does not call.
 libs       = $(foreach p,libturbojpeg libjpeg openblas libzstd libarchive jansson gdk-pixbuf-2.0 \
-	       libxxhash,$(call ask,libs.$(p),--libs,$(p))) $(call ask,libs.hdf5,--libs,$(HDF5)) -lm
+	       libxxhash,$(call ask,libs.$(p),--libs,$(p))) $(hdf5.l) -lm
+
+# HDF5 as a shared library brings two dozen others along, for files in clouds, which every start of a
+# tool waits for.  Its archive is taken where there is one that can be linked without them.
+hdf5.shared  = $(call ask,libs.hdf5,--libs,$(HDF5))
+hdf5.archive = $(firstword $(wildcard $(patsubst -L%,%/libhdf5.a,$(filter -L%,$(hdf5.shared)))))
+hdf5.static  = $(hdf5.archive) -lsz -lz -ldl -lm
+hdf5.links   = $(shell mkdir -p $(B); echo 'int H5open(void); int main(void) { return H5open(); }' | \
+	         $(CC) $(LDFLAGS) -o $(B)/hdf5.links -x c - -x none $(hdf5.static) 2>/dev/null && echo yes)
+hdf5.l       = $(eval hdf5.l := $(if $(and $(filter static,$(HDF5_LINK)),$(hdf5.archive),$(hdf5.links)),\
+	         $(hdf5.static),$(hdf5.shared)))$(hdf5.l)
 
 # Objects of different compilers and flags never mix: their directory is named after the flags.
 # -Werror is not among them, it changes no code.
@@ -177,7 +187,7 @@ $(O)/libcore/nn/kernels/%_neon.o:   EXTRA = $(flags.neon)
 $(O)/libcore/nn/kernels/plain.o:    EXTRA = $(flags.plain)
 
 # Rewritten only when its content changes: other flags or another set of sources relink.
-SETTINGS := $(strip $(SETUP) $(LDFLAGS) $(SOURCES))
+SETTINGS := $(strip $(SETUP) $(LDFLAGS) $(HDF5_LINK) $(SOURCES))
 ifneq ($(SETTINGS),$(strip $(file <$(B)/settings)))
 $(B)/settings: FORCE
 endif

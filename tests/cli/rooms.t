@@ -131,4 +131,10 @@ tools_with() {
 is "OpenBLAS is for nst-train" "$(tools_with nst_blas_gemm)" "nst-train "
 is "gdk-pixbuf is for tools that read or write its formats" "$(tools_with nst_pixbuf_decode)" \
 	"nst-draw nst-pack "
+# Where make has found that HDF5's archive can be linked.
+if grep -q " static " "$NST_BUILD/settings" && [ -x "$NST_BUILD/hdf5.links" ] && have ldd; then
+	ok "libraries of nst-mix" ldd "$NST_BIN/nst-mix"
+	contains "... C's is one of them" "$stdout" libc.so
+	is "... HDF5's and those that it would bring are not" "$(grep -E 'libhdf5|libcurl' "$stdout")" ""
+fi
 done_testing
