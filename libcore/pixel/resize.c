@@ -198,7 +198,6 @@ static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size
 
 /* A resizing under way; lies in the resizer's memory, before all that it points to. */
 struct nst_resizing {
-	const struct nst_passes *passes;
 	struct nst_windows across, down;
 	size_t w, out_h, out_w;
 	int same;          /* everything stays as it is */
@@ -266,10 +265,12 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 		r->cap = used;
 	}
 	lay_out(&z, r->mem, h, scale_y, scale_x);
-	if (!z.same) {
+	if (!r->passes) {
 		/* An NST_SIMD that names none is refused by who makes nets. */
 		(void)!nst_simd_choose(&kind, &why);
-		z.passes = nst_passes_get(kind);
+		r->passes = nst_passes_get(kind);
+	}
+	if (!z.same) {
 		windows_make(&z.down, filter, h, b->y0, scale_y, out_h, z.row);
 		windows_make(&z.across, filter, w, b->x0, scale_x, out_w, z.row);
 		z.kept = z.made = z.down.first[0];
@@ -307,7 +308,7 @@ static void keep_from(struct nst_resizing *z, size_t from)
 }
 
 /* The chunks of outputs for which all rows are there. */
-static void go_down(struct nst_resizing *z)
+static void go_down(const struct nst_passes *passes, struct nst_resizing *z)
 {
 	const struct nst_windows *down = &z->down;
 	const size_t line = 3 * z->out_w, before = z->done;
@@ -320,7 +321,7 @@ static void go_down(struct nst_resizing *z)
 
 		if (z->made < down->first[last] + down->count[last])
 			break;
-		z->passes->down(down, from, z->out_w, out, z->done, n, z->room);
+		passes->down(down, from, z->out_w, out, z->done, n, z->room);
 		hand_on(z, out, n);
 	}
 	if (z->done > before && z->done < z->out_h)
@@ -343,10 +344,10 @@ void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_
 	while (z->made < y + n && z->made < z->end) {
 		const size_t many = min_size(NST_PASS_ROWS, min_size(y + n, z->end) - z->made);
 
-		z->passes->across(&z->across, rows + 3 * z->w * (z->made - y), many, z->w,
+		r->passes->across(&z->across, rows + 3 * z->w * (z->made - y), many, z->w,
 				  z->half + 3 * z->out_w * (z->made - z->kept), z->out_w, z->room);
 		z->made += many;
-		go_down(z);
+		go_down(r->passes, z);
 	}
 }
 

@@ -42,6 +42,7 @@ struct nst_box nst_resize_part(size_t h, size_t w, const struct nst_box *box, en
 struct nst_resizer {
 	uint8_t *mem;
 	size_t cap;
+	const struct nst_passes *passes; /* chosen when it is first used */
 	struct nst_resizing *under_way; /* in mem */
 };
 void nst_resizer_release(struct nst_resizer *r);
