@@ -196,8 +196,23 @@ static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size
 	return 0;
 }
 
+/* What windows depend on, and where they lie. */
+struct geometry {
+	size_t h, w, out_h, out_w;
+	struct nst_box box;
+	enum nst_filter filter;
+};
+
+static int is_same(const struct geometry *a, const struct geometry *b)
+{
+	return a->h == b->h && a->w == b->w && a->out_h == b->out_h && a->out_w == b->out_w &&
+	       a->box.x0 == b->box.x0 && a->box.y0 == b->box.y0 && a->box.x1 == b->box.x1 &&
+	       a->box.y1 == b->box.y1 && a->filter == b->filter;
+}
+
 /* A resizing under way; lies in the resizer's memory, before all that it points to. */
 struct nst_resizing {
+	struct geometry geometry;
 	struct nst_windows across, down;
 	size_t w, out_h, out_w;
 	int same;          /* everything stays as it is */
@@ -236,7 +251,9 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 {
 	struct nst_box all = {0, 0, (float)w, (float)h};
 	const struct nst_box *b = box ? box : &all;
-	struct nst_resizing z = {.w = w, .out_h = out_h, .out_w = out_w, .whole = whole};
+	struct nst_resizing z = {{h, w, out_h, out_w, *b, filter},
+				 .w = w, .out_h = out_h, .out_w = out_w, .whole = whole};
+	const struct nst_resizing *before;
 	double scale_x, scale_y;
 	enum nst_simd kind;
 	const char *why;
@@ -263,6 +280,7 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 		free(r->mem);
 		r->mem = grown;
 		r->cap = used;
+		r->has_windows = 0;
 	}
 	lay_out(&z, r->mem, h, scale_y, scale_x);
 	if (!r->passes) {
@@ -271,11 +289,16 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 		r->passes = nst_passes_get(kind);
 	}
 	if (!z.same) {
-		windows_make(&z.down, filter, h, b->y0, scale_y, out_h, z.row);
-		windows_make(&z.across, filter, w, b->x0, scale_x, out_w, z.row);
+		/* Those of the picture before serve again: many have the same size. */
+		before = (const void *)r->mem;
+		if (!r->has_windows || !is_same(&before->geometry, &z.geometry)) {
+			windows_make(&z.down, filter, h, b->y0, scale_y, out_h, z.row);
+			windows_make(&z.across, filter, w, b->x0, scale_x, out_w, z.row);
+		}
 		z.kept = z.made = z.down.first[0];
 		z.end = z.down.first[out_h - 1] + z.down.count[out_h - 1];
 	}
+	r->has_windows = !z.same;
 	r->under_way = memcpy(r->mem, &z, sizeof(z));
 	return 0;
 }

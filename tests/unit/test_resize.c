@@ -300,6 +300,46 @@ static void rows_come_out_as_of_the_whole(void **state)
 	nst_resizer_release(&by_rows);
 }
 
+/* A resizer that has done others, alike and not, does the same as a new one. */
+static void what_was_before_does_not_matter(void **state)
+{
+	static const struct {
+		size_t h, w, oh, ow;
+		struct nst_box box;
+		enum nst_filter filter;
+	} done[] = {
+		{70, 90, 40, 30, {3, 4, 80, 60}, NST_BICUBIC}, {70, 90, 40, 30, {3, 4, 80, 60}, NST_BICUBIC},
+		{70, 90, 40, 30, {4, 4, 81, 60}, NST_BICUBIC}, {70, 90, 40, 30, {4, 5, 81, 60}, NST_BICUBIC},
+		{70, 90, 40, 30, {4, 5, 80, 60}, NST_BICUBIC}, {70, 90, 40, 30, {4, 5, 80, 61}, NST_BICUBIC},
+		{70, 90, 40, 30, {4, 5, 80, 61}, NST_LANCZOS}, {70, 90, 40, 31, {4, 5, 80, 61}, NST_LANCZOS},
+		{70, 90, 41, 31, {4, 5, 80, 61}, NST_LANCZOS}, {61, 90, 41, 31, {4, 5, 80, 61}, NST_LANCZOS},
+		{61, 80, 41, 31, {4, 5, 80, 61}, NST_LANCZOS}, {61, 80, 61, 80, {0, 0, 80, 61}, NST_LANCZOS},
+		{61, 80, 41, 31, {4, 5, 80, 61}, NST_LANCZOS}, {61, 80, 200, 9, {4, 5, 80, 61}, NST_LANCZOS},
+		{61, 80, 200, 9, {4, 5, 80, 61}, NST_LANCZOS}, {61, 80, 41, 31, {4, 5, 80, 61}, NST_LANCZOS},
+	};
+	static uint8_t got[3 * 200 * 90], want[3 * 200 * 90];
+	struct nst_resizer used = {0};
+	uint8_t *src = noise(3 * 70 * 90, 6);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(done) / sizeof(*done); i++) {
+		const size_t h = done[i].h, w = done[i].w, oh = done[i].oh, ow = done[i].ow;
+		struct nst_resizer fresh = {0};
+
+		assert_int_equal(nst_resize(&used, src, h, w, &done[i].box, done[i].filter, got, oh, ow,
+					    &err), 0);
+		assert_int_equal(nst_resize(&fresh, src, h, w, &done[i].box, done[i].filter, want, oh, ow,
+					    &err), 0);
+		assert_memory_equal(got, want, 3 * oh * ow);
+		if (i % 3 == 0) /* nor does a refusal */
+			assert_int_equal(nst_resize(&used, src, h, w, &done[i].box, done[i].filter, got, 0,
+						    ow, &err), NST_EINVAL);
+		nst_resizer_release(&fresh);
+	}
+	nst_resizer_release(&used);
+	free(src);
+}
+
 /* A row that is not there does not become one of something else. */
 static void missing_rows_end_it(void **state)
 {
@@ -669,6 +709,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_the_twin),
 		cmocka_unit_test(agrees_exactly_with_plain_loops),
 		cmocka_unit_test(rows_come_out_as_of_the_whole),
+		cmocka_unit_test(what_was_before_does_not_matter),
 		cmocka_unit_test(missing_rows_end_it),
 		cmocka_unit_test(same_size_is_a_copy),
 		cmocka_unit_test(a_whole_box_of_its_size_is_a_crop),
