@@ -96,9 +96,9 @@ static size_t window_width(enum nst_filter f, double scale)
 	return 2 * (size_t)ceil(filters[f].support * stretch(scale)) + 1;
 }
 
-/* Widen lo to hi by what the kernel reaches from the middle of the outermost outputs: of the last pixel
- * there, less than half may take part.  Once the picture may have been reduced, which makes its pixels
- * up to as large as the scale, that is what the middle lies further in. */
+/* Widen lo to hi by what the kernel reaches from the middle of the outermost outputs, and by the half of
+ * the last pixel there, which takes part with its middle.  Once the picture may have been reduced, a
+ * pixel is up to as large as the scale, and that half as much as the middle lies further in. */
 static void reach(enum nst_filter f, size_t in, float *lo, float *hi, size_t out)
 {
 	double scale = ((double)*hi - (double)*lo) / (double)out;

@@ -32,9 +32,9 @@ struct nst_box {
  * the larger half lies before it, as in the Noisy Student code. */
 struct nst_box nst_box_central(size_t h, size_t w, double fraction);
 
-/* The part of a h x w picture that resizing `box` to out_h x out_w looks at, in pixels that may be in
- * it in part only.  With nst_jpeg_decode_part it holds for the picture reduced, too, as long as the box has no fewer
- * pixels then than it is resized to. */
+/* The part of a h x w picture that resizing `box` to out_h x out_w looks at; a pixel belongs to it if
+ * any of it does.  With nst_jpeg_decode_part it holds for the picture reduced, too, as long as the box
+ * has no fewer pixels then than it is resized to. */
 struct nst_box nst_resize_part(size_t h, size_t w, const struct nst_box *box, enum nst_filter f,
 			       size_t out_h, size_t out_w);
 

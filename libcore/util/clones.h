@@ -2,8 +2,8 @@
  * 32 registers, that is), and the machine at hand decides at start-up which one runs.  For plain
  * loops over integers or single operations on floats, whose results do not depend on how many are
  * done at a time; all that they call must be inlined, and they must be static (clang 14 would give
- * others no name).  Elsewhere than on x86-64 with the GNU C
- * library, and under sanitizers, it is nothing. */
+ * others no name).  Elsewhere than on x86-64 with the GNU C library, and under sanitizers, it is
+ * nothing. */
 #ifndef NST_UTIL_CLONES_H
 #define NST_UTIL_CLONES_H
 

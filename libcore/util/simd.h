@@ -2,6 +2,8 @@
 #ifndef NST_UTIL_SIMD_H
 #define NST_UTIL_SIMD_H
 
+#include "libcore/util/err.h"
+
 /* The kinds that this architecture has, the narrowest first. */
 enum nst_simd {
 	NST_SIMD_PLAIN, /* what every machine of the architecture has */
@@ -22,6 +24,6 @@ int nst_simd_runs(enum nst_simd kind);
 
 /* The widest this CPU has, or those that NST_SIMD in the environment names: returns 0, or -1 and a
  * sentence in *why if it names none or some that this CPU cannot run; *kind is plain then. */
-int nst_simd_choose(enum nst_simd *kind, const char **why);
+int nst_simd_choose(enum nst_simd *kind, const char **why) NST_MUST_CHECK;
 
 #endif

@@ -595,7 +595,7 @@ static void reduction_never_enlarges(void **state)
 	assert_float_equal(nst_preprocess_reduce(&p, 448, 1024), 2, 1e-9);
 }
 
-/* Every value of every channel, in an order that puts each into each place of a vector. */
+/* To the bit what the three operations make of it one after the other. */
 static void normalises(const float mean[3], const float std[3], size_t pixels, const uint8_t *in)
 {
 	struct nst_normaliser n;
