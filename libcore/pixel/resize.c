@@ -212,9 +212,8 @@ static int is_same(const struct geometry *a, const struct geometry *b)
 
 /* A resizing under way; lies in the resizer's memory, before all that it points to. */
 struct nst_resizing {
-	struct geometry geometry;
+	struct geometry of;
 	struct nst_windows across, down;
-	size_t w, out_h, out_w;
 	int same;          /* everything stays as it is */
 	size_t kept, made; /* rows [kept,made), resized across, are in `half` */
 	size_t end;        /* of the rows that the second pass looks at */
@@ -233,15 +232,15 @@ static size_t lay_out(struct nst_resizing *z, uint8_t *base, size_t h, double sc
 	size_t used = 0;
 	const size_t stride = max_size(z->across.stride, z->down.stride);
 	const size_t rows = inputs_of_chunk(&z->down, h, scale_y);
-	const size_t span = max_size(inputs_of_chunk(&z->across, z->w, scale_x), rows);
+	const size_t span = max_size(inputs_of_chunk(&z->across, z->of.w, scale_x), rows);
 
 	carve(base, &used, sizeof(*z));
 	z->row = carve(base, &used, stride * sizeof(*z->row));
-	carve_windows(&z->across, base, &used, z->out_w);
-	carve_windows(&z->down, base, &used, z->out_h);
+	carve_windows(&z->across, base, &used, z->of.out_w);
+	carve_windows(&z->down, base, &used, z->of.out_h);
 	z->room = carve(base, &used, nst_passes_room(span));
-	z->half = carve(base, &used, 3 * z->out_w * (rows + NST_PASS_ROWS));
-	z->chunk = z->whole ? NULL : carve(base, &used, 3 * z->out_w * NST_PASS_CHUNK);
+	z->half = carve(base, &used, 3 * z->of.out_w * (rows + NST_PASS_ROWS));
+	z->chunk = z->whole ? NULL : carve(base, &used, 3 * z->of.out_w * NST_PASS_CHUNK);
 	return used;
 }
 
@@ -251,9 +250,7 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 {
 	struct nst_box all = {0, 0, (float)w, (float)h};
 	const struct nst_box *b = box ? box : &all;
-	struct nst_resizing z = {{h, w, out_h, out_w, *b, filter},
-				 .w = w, .out_h = out_h, .out_w = out_w, .whole = whole};
-	const struct nst_resizing *before;
+	struct nst_resizing z = {{h, w, out_h, out_w, *b, filter}, .whole = whole}, *before;
 	double scale_x, scale_y;
 	enum nst_simd kind;
 	const char *why;
@@ -280,7 +277,8 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 		free(r->mem);
 		r->mem = grown;
 		r->cap = used;
-		r->has_windows = 0;
+		before = (void *)grown;
+		before->of.h = 0; /* of no picture */
 	}
 	lay_out(&z, r->mem, h, scale_y, scale_x);
 	if (!r->passes) {
@@ -290,15 +288,14 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 	}
 	if (!z.same) {
 		/* Those of the picture before serve again: many have the same size. */
-		before = (const void *)r->mem;
-		if (!r->has_windows || !is_same(&before->geometry, &z.geometry)) {
+		before = (void *)r->mem;
+		if (!is_same(&before->of, &z.of)) {
 			windows_make(&z.down, filter, h, b->y0, scale_y, out_h, z.row);
 			windows_make(&z.across, filter, w, b->x0, scale_x, out_w, z.row);
 		}
 		z.kept = z.made = z.down.first[0];
 		z.end = z.down.first[out_h - 1] + z.down.count[out_h - 1];
 	}
-	r->has_windows = !z.same;
 	r->under_way = memcpy(r->mem, &z, sizeof(z));
 	return 0;
 }
@@ -321,7 +318,7 @@ static void hand_on(struct nst_resizing *z, const uint8_t *rows, size_t n)
 /* Forget the rows before `from`. */
 static void keep_from(struct nst_resizing *z, size_t from)
 {
-	const size_t line = 3 * z->out_w;
+	const size_t line = 3 * z->of.out_w;
 
 	if (from < z->made)
 		memmove(z->half, z->half + line * (from - z->kept), line * (z->made - from));
@@ -334,20 +331,20 @@ static void keep_from(struct nst_resizing *z, size_t from)
 static void go_down(const struct nst_passes *passes, struct nst_resizing *z)
 {
 	const struct nst_windows *down = &z->down;
-	const size_t line = 3 * z->out_w, before = z->done;
+	const size_t line = 3 * z->of.out_w, before = z->done;
 
-	while (z->done < z->out_h) {
-		const size_t n = min_size(NST_PASS_CHUNK, z->out_h - z->done);
+	while (z->done < z->of.out_h) {
+		const size_t n = min_size(NST_PASS_CHUNK, z->of.out_h - z->done);
 		const size_t last = z->done + n - 1;
 		const uint8_t *from = z->half + line * (down->first[z->done] - z->kept);
 		uint8_t *out = z->whole ? z->whole + line * z->done : z->chunk;
 
 		if (z->made < down->first[last] + down->count[last])
 			break;
-		passes->down(down, from, z->out_w, out, z->done, n, z->room);
+		passes->down(down, from, z->of.out_w, out, z->done, n, z->room);
 		hand_on(z, out, n);
 	}
-	if (z->done > before && z->done < z->out_h)
+	if (z->done > before && z->done < z->of.out_h)
 		keep_from(z, down->first[z->done]);
 }
 
@@ -359,7 +356,7 @@ void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_
 		return;
 	if (z->same) {
 		if (z->whole)
-			memcpy(z->whole + 3 * z->w * y, rows, 3 * z->w * n);
+			memcpy(z->whole + 3 * z->of.w * y, rows, 3 * z->of.w * n);
 		z->made += n;
 		hand_on(z, rows, n);
 		return;
@@ -367,8 +364,8 @@ void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_
 	while (z->made < y + n && z->made < z->end) {
 		const size_t many = min_size(NST_PASS_ROWS, min_size(y + n, z->end) - z->made);
 
-		r->passes->across(&z->across, rows + 3 * z->w * (z->made - y), many, z->w,
-				  z->half + 3 * z->out_w * (z->made - z->kept), z->out_w, z->room);
+		r->passes->across(&z->across, rows + 3 * z->of.w * (z->made - y), many, z->of.w,
+				  z->half + 3 * z->of.out_w * (z->made - z->kept), z->of.out_w, z->room);
 		z->made += many;
 		go_down(r->passes, z);
 	}

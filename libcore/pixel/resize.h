@@ -44,7 +44,6 @@ struct nst_resizer {
 	size_t cap;
 	const struct nst_passes *passes; /* chosen when it is first used */
 	struct nst_resizing *under_way; /* in mem */
-	int has_windows; /* mem begins with a resizing whose windows are there */
 };
 void nst_resizer_release(struct nst_resizer *r);
 
