@@ -1,7 +1,8 @@
 /* Labeling, with or without noise.
  *
  * Every model has its own preprocessing, therefore its own loader.  Probabilities are summed model
- * by model, a batch at a time; those of one model alone are what the sum would be. */
+ * by model, a batch at a time; those of one model alone, which are what the sum would be, go on as it
+ * makes them. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ struct nst_labeler {
 	struct nst_profile *profile;
 	const struct nst_dataset *ds;
 	struct nst_buf uuids;
-	struct nst_buf logits, sum;   /* (n,K) float, double: of several models */
+	struct nst_buf logits, sum;   /* (n,K) float, double: unless they go on at once */
 	struct nst_buf key;           /* (n) uint64_t, with noise */
 	void (*at)(void *ctx, uint64_t rows); /* progress */
 	void *at_ctx;
@@ -263,66 +264,55 @@ static void run_tasks(struct nst_labeler *l, size_t rows, nst_task_fn *fn, void 
 	nst_pool_run(l->pool, (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK, fn, ctx);
 }
 
-/* Logits (rows,classes) that are to be numbers. */
-struct checking {
-	const float *logits;
-	size_t classes, rows;
-	atomic_size_t bad; /* the first row that is not, so far */
-};
-
-static void check_rows(void *ctx, size_t number, unsigned worker)
-{
-	struct checking *c = ctx;
-	size_t first, n = task_rows(number, c->rows, &first), i = first * c->classes;
-	size_t end = (first + n) * c->classes;
-
-	(void)worker;
-	while (i < end && isfinite(c->logits[i]))
-		i++;
-	if (i < end) {
-		size_t row = i / c->classes, bad = atomic_load(&c->bad);
-
-		while (row < bad && !atomic_compare_exchange_weak(&c->bad, &bad, row))
-			continue;
-	}
-}
-
-/* One model's logits on their way into probabilities p, by way of sums if there are several models:
- * the first one sets them, the last one divides them. */
-struct adding {
-	const struct nst_labeler *labeler;
-	size_t number;     /* of the model */
-	float *logits, *p; /* (rows,classes); of one model alone the same */
-	double *sum;       /* (rows,classes) or NULL */
-	size_t classes, rows;
-};
-
-static void add_rows(void *ctx, size_t number, unsigned worker)
-{
-	const struct adding *a = ctx;
-	const struct nst_labeler *l = a->labeler;
-	const int32_t *map = l->member[a->number].map;
-	size_t k = a->classes, first, n = task_rows(number, a->rows, &first);
-
-	(void)worker;
-	for (size_t row = first; row < first + n; row++) {
-		float *logits = a->logits + row * k;
-		double *sum = a->sum ? a->sum + row * k : NULL;
-
-		nst_softmax(logits, k, l->temperature, logits);
-		for (size_t i = 0; sum && i < k; i++)
-			sum[map[i]] = (a->number ? sum[map[i]] : 0) + logits[i];
-		for (size_t i = 0; sum && a->number + 1 == l->members && i < k; i++)
-			a->p[row * k + i] = (float)(sum[i] / (double)l->members);
-	}
-}
-
-/* Rows on their way into one model. */
+/* Rows on their way through one model. */
 struct asking {
 	struct nst_labeler *labeler;
 	nst_load_fn load; /* of range */
 	struct nst_load_range range;
+	size_t rows;
+	float *logits;     /* (rows,classes), where they are kept ... */
+	nst_take_fn take;  /* ... or who takes them as probabilities, */
+	void *ctx;         /* with this */
+	atomic_size_t bad; /* the first row whose logits are no numbers, so far */
 };
+
+/* Are these the logits of rows row to row + n - 1 all numbers?  If not, a->bad is told. */
+static int are_numbers(struct asking *a, size_t row, size_t n, const float *logits)
+{
+	size_t classes = nst_labeler_classes(a->labeler).n, i = 0, bad = atomic_load(&a->bad);
+
+	while (i < n * classes && isfinite(logits[i]))
+		i++;
+	if (i == n * classes)
+		return 1;
+	row += i / classes;
+	while (row < bad && !atomic_compare_exchange_weak(&a->bad, &bad, row))
+		continue;
+	return 0;
+}
+
+static void check_rows(void *ctx, size_t number, unsigned worker)
+{
+	struct asking *a = ctx;
+	size_t first, n = task_rows(number, a->rows, &first);
+
+	(void)worker;
+	(void)are_numbers(a, first, n, a->logits + first * nst_labeler_classes(a->labeler).n);
+}
+
+/* What a model that is asked alone says of some rows goes on while it is in the caches. */
+static void take_logits(void *ctx, size_t row, size_t n, unsigned worker, float *logits)
+{
+	struct asking *a = ctx;
+	size_t classes = nst_labeler_classes(a->labeler).n;
+
+	if (!are_numbers(a, row, n, logits))
+		return;
+	for (size_t i = 0; i < n; i++)
+		nst_softmax(logits + i * classes, classes, a->labeler->temperature,
+			    logits + i * classes);
+	a->take(a->ctx, row, n, worker, logits);
+}
 
 static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err)
 {
@@ -337,9 +327,10 @@ static int load_row(void *ctx, size_t row, unsigned worker, float *dst, struct n
 }
 
 /* The same as nst_infer_run with noise; draws are keyed by the keys of the rows. */
-static int run_noised(struct nst_labeler *l, struct member *m, struct asking *asking, size_t n,
-		      float *logits, struct nst_err *err)
+static int run_noised(struct nst_labeler *l, struct member *m, struct asking *asking,
+		      struct nst_err *err)
 {
+	size_t n = asking->rows;
 	uint64_t *key;
 
 	l->key.len = 0;
@@ -352,27 +343,32 @@ static int run_noised(struct nst_labeler *l, struct member *m, struct asking *as
 		nst_dataset_get(l->ds, nst_load_row(&asking->range, i), &d);
 		key[i] = d.hash;
 	}
-	return nst_noised_run(m->noised, n, key, load_row, asking, logits, err);
+	return nst_noised_run(m->noised, n, key, load_row, asking, asking->logits, err);
 }
 
-/* One model's logits of n rows. */
-static int ask_member(struct nst_labeler *l, struct member *m, const struct nst_load_range *rows,
-		      size_t n, float *logits, struct nst_err *err)
+/* Ask one model for a->rows rows, which a says where to put. */
+static int ask_member(struct nst_labeler *l, struct member *m, struct asking *a, struct nst_err *err)
 {
-	struct asking asking = {
-		l, m->noised ? nst_load_train_range : nst_load_range,
-		{m->loader, rows->first, rows->row},
-	};
-	struct checking c = {logits, (size_t)m->file.model.classes, n, n};
 	char name[256];
+	int r;
 
-	if ((m->noised ? run_noised(l, m, &asking, n, logits, err) :
-			 nst_infer_run(m->infer, n, load_row, &asking, logits, err)) < 0)
-		return err->code;
-	run_tasks(l, n, check_rows, &c);
-	if (c.bad == n)
+	a->labeler = l;
+	a->load = m->noised ? nst_load_train_range : nst_load_range;
+	a->range.loader = m->loader;
+	a->bad = a->rows;
+	if (a->take)
+		r = nst_infer_each(m->infer, a->rows, load_row, take_logits, a, err);
+	else if (m->noised)
+		r = run_noised(l, m, a, err);
+	else
+		r = nst_infer_run(m->infer, a->rows, load_row, a, a->logits, err);
+	if (r < 0)
+		return r;
+	if (!a->take)
+		run_tasks(l, a->rows, check_rows, a);
+	if (a->bad == a->rows)
 		return 0;
-	nst_dataset_name(l->ds, nst_load_row(rows, c.bad), name, sizeof(name));
+	nst_dataset_name(l->ds, nst_load_row(&a->range, a->bad), name, sizeof(name));
 	return nst_fail(err, NST_EINVAL, "%s gives no number for %s: the model has diverged",
 			name_of(m), name);
 }
@@ -387,57 +383,118 @@ static int reserve_rows(struct nst_labeler *l, size_t n, struct nst_buf *b, size
 	return nst_buf_reserve(b, *cells * bytes, err);
 }
 
-static int run_rows(struct nst_labeler *l, const struct nst_load_range *rows, size_t n, float *p,
-		    struct nst_err *err)
+/* One model's logits on their way into probabilities, by way of sums if there are several models: the
+ * first one sets them, the last one divides them. */
+struct adding {
+	const struct nst_labeler *labeler;
+	size_t number; /* of the model */
+	float *logits; /* (rows,classes) */
+	double *sum;   /* (rows,classes) or NULL */
+	size_t classes, rows;
+	nst_take_fn take;
+	void *ctx;
+};
+
+static void add_rows(void *ctx, size_t number, unsigned worker)
 {
-	struct adding a = {
-		.labeler = l, .logits = p, .p = p, .classes = nst_labeler_classes(l).n, .rows = n,
-	};
+	const struct adding *a = ctx;
+	const struct nst_labeler *l = a->labeler;
+	const int32_t *map = l->member[a->number].map;
+	const int last = a->number + 1 == l->members;
+	size_t k = a->classes, first, n = task_rows(number, a->rows, &first);
+
+	for (size_t row = first; row < first + n; row++) {
+		float *logits = a->logits + row * k;
+		double *sum = a->sum ? a->sum + row * k : NULL;
+
+		nst_softmax(logits, k, l->temperature, logits);
+		for (size_t i = 0; sum && i < k; i++)
+			sum[map[i]] = (a->number ? sum[map[i]] : 0) + logits[i];
+		for (size_t i = 0; sum && last && i < k; i++)
+			logits[i] = (float)(sum[i] / (double)l->members);
+	}
+	if (last)
+		a->take(a->ctx, first, n, worker, a->logits + first * k);
+}
+
+static int run_rows(struct nst_labeler *l, const struct nst_load_range *rows, size_t n,
+		    nst_take_fn take, void *ctx, struct nst_err *err)
+{
+	struct asking asking = {.range = *rows, .rows = n, .take = take, .ctx = ctx};
+	struct adding a = {.labeler = l, .classes = nst_labeler_classes(l).n, .rows = n,
+			   .take = take, .ctx = ctx};
 	size_t cells;
 
+	if (l->members == 1 && !l->member[0].noised)
+		return ask_member(l, &l->member[0], &asking, err);
+	asking.take = NULL;
+	if (reserve_rows(l, n, &l->logits, sizeof(*a.logits), &cells, err) < 0)
+		return err->code;
+	asking.logits = a.logits = (float *)(void *)l->logits.data;
 	if (l->members > 1) {
-		if (reserve_rows(l, n, &l->logits, sizeof(*a.logits), &cells, err) < 0 ||
-		    reserve_rows(l, n, &l->sum, sizeof(*a.sum), &cells, err) < 0)
+		if (reserve_rows(l, n, &l->sum, sizeof(*a.sum), &cells, err) < 0)
 			return err->code;
-		a.logits = (float *)(void *)l->logits.data;
 		a.sum = (double *)(void *)l->sum.data;
 	}
 	for (; a.number < l->members; a.number++) {
-		if (ask_member(l, &l->member[a.number], rows, n, a.logits, err) < 0)
+		if (ask_member(l, &l->member[a.number], &asking, err) < 0)
 			return err->code;
 		run_tasks(l, n, add_rows, &a);
 	}
 	return 0;
 }
 
+int nst_labeler_each(struct nst_labeler *l, uint64_t first, size_t n, nst_take_fn take, void *ctx,
+		     struct nst_err *err)
+{
+	return run_rows(l, &(struct nst_load_range){.first = first}, n, take, ctx, err);
+}
+
+/* Probabilities that go to an array. */
+struct collecting {
+	float *p;
+	size_t classes;
+};
+
+static void collect(void *ctx, size_t row, size_t n, unsigned worker, float *p)
+{
+	const struct collecting *c = ctx;
+
+	(void)worker;
+	memcpy(c->p + row * c->classes, p, n * c->classes * sizeof(*p));
+}
+
 int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p, struct nst_err *err)
 {
-	return run_rows(l, &(struct nst_load_range){.first = first}, n, p, err);
+	struct collecting c = {p, nst_labeler_classes(l).n};
+
+	return run_rows(l, &(struct nst_load_range){.first = first}, n, collect, &c, err);
 }
 
 int nst_labeler_run_rows(struct nst_labeler *l, const uint64_t *row, size_t n, float *p,
 			 struct nst_err *err)
 {
-	return run_rows(l, &(struct nst_load_range){.row = row}, n, p, err);
+	struct collecting c = {p, nst_labeler_classes(l).n};
+
+	return run_rows(l, &(struct nst_load_range){.row = row}, n, collect, &c, err);
 }
 
 int nst_labeler_logits(struct nst_labeler *l, uint64_t first, size_t n, float *logits,
 		       struct nst_err *err)
 {
-	const struct nst_load_range rows = {.first = first};
+	struct asking asking = {.range = {.first = first}, .rows = n};
 	size_t cells, classes = nst_labeler_classes(l).n;
 
 	if (reserve_rows(l, n, &l->logits, sizeof(*logits), &cells, err) < 0)
 		return err->code;
+	asking.logits = (float *)(void *)l->logits.data;
 	for (size_t m = 0; m < l->members; m++) {
-		float *own = (float *)(void *)l->logits.data;
-
-		if (ask_member(l, &l->member[m], &rows, n, own, err) < 0)
+		if (ask_member(l, &l->member[m], &asking, err) < 0)
 			return err->code;
 		for (size_t i = 0; i < cells; i++) {
 			size_t row = i / classes, to = (size_t)l->member[m].map[i % classes];
 
-			logits[(row * l->members + m) * classes + to] = own[i];
+			logits[(row * l->members + m) * classes + to] = asking.logits[i];
 		}
 	}
 	return 0;

@@ -62,7 +62,11 @@ size_t nst_labeler_batch(const struct nst_labeler *l);
 int nst_labeler_run(struct nst_labeler *l, uint64_t first, size_t n, float *p,
 		    struct nst_err *err) NST_MUST_CHECK;
 
-/* The same of any n rows. */
+/* The same, handed on as they are made: row 0 of `take` is row `first`. */
+int nst_labeler_each(struct nst_labeler *l, uint64_t first, size_t n, nst_take_fn take, void *ctx,
+		     struct nst_err *err) NST_MUST_CHECK;
+
+/* Those of any n rows. */
 int nst_labeler_run_rows(struct nst_labeler *l, const uint64_t *row, size_t n, float *p,
 			 struct nst_err *err) NST_MUST_CHECK;
 

@@ -4,31 +4,43 @@
 
 #include <stdlib.h>
 
-#include "libcore/select/target.h"
 #include "libcore/util/mem.h"
 
+/* Rows being labeled: places in the image under construction. */
+struct labels {
+	struct nst_predbuf *made;
+	size_t first, classes;
+};
+
+static void set_labels(void *ctx, size_t row, size_t n, unsigned worker, float *p)
+{
+	const struct labels *to = ctx;
+
+	(void)worker;
+	for (size_t i = 0; i < n; i++)
+		nst_predbuf_set(to->made, to->first + row + i, p + i * to->classes, to->classes);
+}
+
 /* Label the rows of one table and append them to the image under construction. */
-static int label_rows(struct nst_labeling *l, const struct nst_dataset *ds, float *p,
-		      struct nst_err *err)
+static int label_rows(struct nst_labeling *l, const struct nst_dataset *ds, struct nst_err *err)
 {
 	uint64_t rows = nst_dataset_rows(ds);
-	size_t classes = nst_labeler_classes(l->labeler).n, batch = nst_labeler_batch(l->labeler);
+	size_t batch = nst_labeler_batch(l->labeler);
 
 	if (nst_labeler_begin(l->labeler, ds, err) < 0)
 		return err->code;
 	for (uint64_t first = 0; first < rows; first += batch) {
 		size_t n = rows - first < batch ? (size_t)(rows - first) : batch;
+		struct labels to = {&l->made, (size_t)nst_rows_count(l->made.rows),
+				    nst_labeler_classes(l->labeler).n};
+		const float *confidence;
 
-		if (nst_labeler_run(l->labeler, first, n, p, err) < 0 ||
-		    nst_softbuf_reserve(&l->made.soft, n, err) < 0)
+		if (nst_predbuf_extend(&l->made, ds, first, n, err) < 0 ||
+		    nst_labeler_each(l->labeler, first, n, set_labels, &to, err) < 0)
 			return err->code;
-		for (size_t i = 0; i < n; i++) {
-			const float *row = p + i * classes;
-
-			if (nst_predbuf_label(&l->made, ds, first + i, row, classes, err) < 0)
-				return err->code;
-			l->confidence_sum += row[nst_argmax(row, classes)];
-		}
+		confidence = (const float *)(const void *)l->made.confidence.data + to.first;
+		for (size_t i = 0; i < n; i++)
+			l->confidence_sum += confidence[i];
 		l->done += n;
 	}
 	return 0;
@@ -80,8 +92,7 @@ static int start_rows(struct nst_labeling *l, const struct nst_image *im, struct
 }
 
 /* Label one input image, which is taken over. */
-static int label_image(struct nst_labeling *l, struct nst_image *im, float *p,
-		       struct nst_err *err)
+static int label_image(struct nst_labeling *l, struct nst_image *im, struct nst_err *err)
 {
 	struct nst_classes classes = nst_labeler_classes(l->labeler);
 	struct nst_dataset **input = realloc(l->input, (l->inputs + 1) * sizeof(*input));
@@ -100,20 +111,16 @@ static int label_image(struct nst_labeling *l, struct nst_image *im, float *p,
 	l->input[l->inputs++] = ds;
 	if (nst_dataset_add(ds, im, err) < 0 || nst_dataset_seal(ds, err) < 0)
 		return err->code;
-	return label_rows(l, ds, p, err);
+	return label_rows(l, ds, err);
 }
 
 int nst_label_shards(struct nst_labeling *l, struct nst_in *in, struct nst_err *err)
 {
-	float *p = nst_alloc_aligned(nst_labeler_classes(l->labeler).n,
-				     nst_labeler_batch(l->labeler) * sizeof(*p), err);
 	struct nst_image *im;
 	int r;
 
-	if (!p)
-		return NST_ENOMEM;
 	while ((r = nst_in_next(in, &im, err)) > 0) {
-		r = label_image(l, im, p, err);
+		r = label_image(l, im, err);
 		if (r == 0 && l->stream)
 			r = write_image(l, 0, err);
 		if (r < 0)
@@ -121,7 +128,6 @@ int nst_label_shards(struct nst_labeling *l, struct nst_in *in, struct nst_err *
 	}
 	if (r == 0 && !l->stream && l->made.rows)
 		r = write_image(l, 1, err);
-	free(p);
 	return r;
 }
 

@@ -15,17 +15,27 @@ int nst_predbuf_add(struct nst_predbuf *b, const struct nst_sample *s, int32_t a
 	return 0;
 }
 
-int nst_predbuf_label(struct nst_predbuf *b, const struct nst_dataset *ds, uint64_t row,
-		      const float *p, size_t classes, struct nst_err *err)
+int nst_predbuf_extend(struct nst_predbuf *b, const struct nst_dataset *ds, uint64_t first, size_t n,
+		       struct nst_err *err)
 {
-	size_t class = nst_argmax(p, classes);
-	struct nst_datum d;
+	for (size_t i = 0; i < n; i++) {
+		struct nst_datum d;
 
-	nst_dataset_get(ds, row, &d);
-	d.sample.label = d.label;
-	if (nst_predbuf_add(b, &d.sample, (int32_t)class, p[class], 1, err) < 0)
-		return err->code;
-	return nst_softbuf_put(&b->soft, p, err);
+		nst_dataset_get(ds, first + i, &d);
+		d.sample.label = d.label;
+		if (nst_predbuf_add(b, &d.sample, 0, 0, 1, err) < 0)
+			return err->code;
+	}
+	return nst_softbuf_extend(&b->soft, n, err);
+}
+
+void nst_predbuf_set(struct nst_predbuf *b, size_t i, float *p, size_t classes)
+{
+	const size_t class = nst_argmax(p, classes);
+
+	((int32_t *)(void *)b->argmax.data)[i] = (int32_t)class;
+	((float *)(void *)b->confidence.data)[i] = p[class];
+	nst_softbuf_set(&b->soft, i, p);
 }
 
 int nst_predbuf_build(struct nst_predbuf *b, enum nst_kind kind, const struct nst_classes *classes,

@@ -21,9 +21,13 @@ struct nst_predbuf {
 int nst_predbuf_add(struct nst_predbuf *b, const struct nst_sample *s, int32_t argmax,
 		    float confidence, uint32_t copies, struct nst_err *err) NST_MUST_CHECK;
 
-/* Append row `row` of a table as a model sees it, p (classes), and its target to soft. */
-int nst_predbuf_label(struct nst_predbuf *b, const struct nst_dataset *ds, uint64_t row,
-		      const float *p, size_t classes, struct nst_err *err) NST_MUST_CHECK;
+/* Append n rows of a table, from `first` on, that nst_predbuf_set is to label. */
+int nst_predbuf_extend(struct nst_predbuf *b, const struct nst_dataset *ds, uint64_t first, size_t n,
+		       struct nst_err *err) NST_MUST_CHECK;
+
+/* Row i as a model sees it, p (classes), which is not what it was then.  Several threads may label
+ * different rows at once. */
+void nst_predbuf_set(struct nst_predbuf *b, size_t i, float *p, size_t classes);
 
 /* Build a prediction, or a selection, of the rows. */
 int nst_predbuf_build(struct nst_predbuf *b, enum nst_kind kind, const struct nst_classes *classes,

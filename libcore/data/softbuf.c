@@ -71,15 +71,6 @@ static int append(struct nst_softbuf *b, const float *p, size_t n, struct nst_er
 	return 0;
 }
 
-int nst_softbuf_reserve(struct nst_softbuf *b, size_t rows, struct nst_err *err)
-{
-	size_t bytes;
-
-	if (nst_mul_size(rows, (size_t)b->k * width(b->type), &bytes) < 0)
-		return nst_fail_mem(err, UINT64_MAX);
-	return nst_buf_reserve(&b->probability, bytes, err);
-}
-
 /* Row i, k numbers as floats, into the scratch. */
 static void load(struct nst_softbuf *b, const void *p, enum nst_type type, uint64_t i)
 {
@@ -121,20 +112,38 @@ int nst_softbuf_add(struct nst_softbuf *b, const struct nst_soft *soft, uint64_t
 	return 0;
 }
 
-int nst_softbuf_put(struct nst_softbuf *b, const float *p, struct nst_err *err)
+/* Append `rows` times k numbers of so many bytes to a column. */
+static int extend(const struct nst_softbuf *b, struct nst_buf *column, size_t rows, size_t width,
+		  struct nst_err *err)
 {
-	size_t k = (size_t)b->k;
+	size_t bytes;
 
-	if (k == 0)
-		return 0;
-	if (!b->topk)
-		return append(b, p, k, err);
-	if (nst_buf_reserve(&b->topk_class, k * sizeof(int32_t), err) < 0)
+	if (nst_mul_size(rows, (size_t)b->k * width, &bytes) < 0)
+		return nst_fail_mem(err, UINT64_MAX);
+	if (nst_buf_reserve(column, bytes, err) < 0)
 		return err->code;
-	nst_topk(p, (size_t)b->classes, k,
-		 (int32_t *)(void *)(b->topk_class.data + b->topk_class.len), b->scratch);
-	b->topk_class.len += k * sizeof(int32_t);
-	return append(b, b->scratch, k, err);
+	column->len += bytes;
+	return 0;
+}
+
+int nst_softbuf_extend(struct nst_softbuf *b, size_t rows, struct nst_err *err)
+{
+	if (b->topk && extend(b, &b->topk_class, rows, sizeof(int32_t), err) < 0)
+		return err->code;
+	return extend(b, &b->probability, rows, width(b->type), err);
+}
+
+void nst_softbuf_set(struct nst_softbuf *b, size_t i, float *p)
+{
+	const size_t k = (size_t)b->k, at = i * k;
+	void *to = b->probability.data + at * width(b->type);
+
+	if (b->topk)
+		nst_topk(p, (size_t)b->classes, k, (int32_t *)(void *)b->topk_class.data + at, p);
+	if (b->type == NST_F16)
+		nst_halves_from_floats(p, k, to);
+	else
+		memcpy(to, p, k * sizeof(*p));
 }
 
 struct nst_soft nst_softbuf_view(const struct nst_softbuf *b, uint64_t rows)

@@ -24,20 +24,21 @@ struct nst_softbuf {
 int nst_softbuf_like(struct nst_softbuf *b, const struct nst_soft *soft, const char *file,
 		     const char *first, struct nst_err *err) NST_MUST_CHECK;
 
-/* Start a buffer for rows that come from nst_softbuf_put. */
+/* Start a buffer for rows that come from nst_softbuf_extend. */
 int nst_softbuf_start(struct nst_softbuf *b, uint64_t classes, uint64_t k, int topk,
 		      enum nst_type type, struct nst_err *err) NST_MUST_CHECK;
-
-/* Make room for so many more rows of nst_softbuf_put at once. */
-int nst_softbuf_reserve(struct nst_softbuf *b, size_t rows, struct nst_err *err) NST_MUST_CHECK;
 
 /* Append row i of soft targets of that form, n times, tempered if temperature != 1 (see
  * libcore/select/target.h).  Nothing happens for hard ones. */
 int nst_softbuf_add(struct nst_softbuf *b, const struct nst_soft *soft, uint64_t i, size_t n,
 		    double temperature, struct nst_err *err) NST_MUST_CHECK;
 
-/* Append one distribution p (classes), cut to its top k and rounded to the type. */
-int nst_softbuf_put(struct nst_softbuf *b, const float *p, struct nst_err *err) NST_MUST_CHECK;
+/* Append so many rows that nst_softbuf_set is to set. */
+int nst_softbuf_extend(struct nst_softbuf *b, size_t rows, struct nst_err *err) NST_MUST_CHECK;
+
+/* Set row i to the distribution p (classes), cut to its top k and rounded to the type; p is not what it
+ * was then.  Several threads may set different rows at once. */
+void nst_softbuf_set(struct nst_softbuf *b, size_t i, float *p);
 
 /* What was collected, as `rows` targets; borrowed until the next add or clear. */
 struct nst_soft nst_softbuf_view(const struct nst_softbuf *b, uint64_t rows);

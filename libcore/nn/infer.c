@@ -73,8 +73,8 @@ struct nst_infer {
 	size_t least;            /* images worth a task of their own */
 	size_t n;                /* images of the run under way */
 	nst_load_fn load;
+	nst_take_fn take;
 	void *ctx;
-	float *logits;
 	atomic_size_t lowest; /* failing row so far, SIZE_MAX for none */
 };
 
@@ -203,7 +203,7 @@ static void scaling_plan(struct nst_infer *inf)
 	}
 }
 
-static size_t take(size_t *end, size_t floats)
+static size_t place(size_t *end, size_t floats)
 {
 	size_t at = *end;
 
@@ -250,31 +250,31 @@ static size_t weights_reserve(struct nst_infer *inf)
 
 		switch (o->kind) {
 		case NST_OP_CONV:
-			s->weight = take(&end, conv_floats(inf, &o->geo));
-			s->bias = take(&end, o->geo.cout);
+			s->weight = place(&end, conv_floats(inf, &o->geo));
+			s->bias = place(&end, o->geo.cout);
 			break;
 		case NST_OP_DW:
-			s->weight = take(&end, net->param[o->param[0]].count);
-			s->bias = take(&end, c);
+			s->weight = place(&end, net->param[o->param[0]].count);
+			s->bias = place(&end, c);
 			break;
 		case NST_OP_BN:
-			s->weight = take(&end, c);
-			s->bias = take(&end, c);
+			s->weight = place(&end, c);
+			s->bias = place(&end, c);
 			break;
 		case NST_OP_SE:
-			s->weight = take(&end, k->pack_size(c, o->squeeze));
-			s->bias = take(&end, o->squeeze);
-			s->weight2 = take(&end, k->pack_size(o->squeeze, c));
-			s->bias2 = take(&end, c);
+			s->weight = place(&end, k->pack_size(c, o->squeeze));
+			s->bias = place(&end, o->squeeze);
+			s->weight2 = place(&end, k->pack_size(o->squeeze, c));
+			s->bias2 = place(&end, c);
 			break;
 		case NST_OP_ADD:
-			s->weight = take(&end, c);
-			s->bias = take(&end, c);
+			s->weight = place(&end, c);
+			s->bias = place(&end, c);
 			break;
 		case NST_OP_DENSE:
 			geo = dense_geo(net, o);
-			s->weight = take(&end, conv_floats(inf, &geo));
-			s->bias = take(&end, net->classes);
+			s->weight = place(&end, conv_floats(inf, &geo));
+			s->bias = place(&end, net->classes);
 			break;
 		case NST_OP_SHORTCUT:
 		case NST_OP_MAXPOOL:
@@ -283,8 +283,8 @@ static size_t weights_reserve(struct nst_infer *inf)
 		}
 		/* A residual behind a convolution is added by a norm that does nothing else. */
 		if (s->residual != NST_NONE && (o->kind == NST_OP_CONV || o->kind == NST_OP_DW)) {
-			s->weight2 = take(&end, net->tensor[s->out].c);
-			s->bias2 = take(&end, net->tensor[s->out].c);
+			s->weight2 = place(&end, net->tensor[s->out].c);
+			s->bias2 = place(&end, net->tensor[s->out].c);
 		}
 	}
 	return end;
@@ -915,7 +915,7 @@ static size_t task_images(const struct nst_infer *inf, size_t left)
 static void task_run(void *ctx, size_t number, unsigned worker)
 {
 	struct nst_infer *inf = ctx;
-	size_t from = 0, n, classes = inf->net->classes;
+	size_t from = 0, n;
 	struct task task = { inf, 0, worker, inf->memory[worker] };
 
 	for (size_t i = 0; i < number; i++)
@@ -925,9 +925,8 @@ static void task_run(void *ctx, size_t number, unsigned worker)
 	/* Rows below the lowest failure are still tried: the sentence is that of the first. */
 	if (from >= atomic_load(&inf->lowest) || phase_run(&task, inf->nphases - 1, 0, n))
 		return;
-	memcpy(inf->logits + from * classes,
-	       tensor_at(inf, task.memory, inf->step[inf->nsteps - 1].out, 0),
-	       n * classes * sizeof(float));
+	inf->take(inf->ctx, from, n, worker,
+		  tensor_at(inf, task.memory, inf->step[inf->nsteps - 1].out, 0));
 }
 
 static size_t tasks_count(const struct nst_infer *inf)
@@ -939,8 +938,8 @@ static size_t tasks_count(const struct nst_infer *inf)
 	return tasks;
 }
 
-int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,
-		  struct nst_err *err)
+int nst_infer_each(struct nst_infer *inf, size_t n, nst_load_fn load, nst_take_fn take, void *ctx,
+		   struct nst_err *err)
 {
 	unsigned threads = nst_pool_threads(inf->pool);
 	const struct failure *first = NULL;
@@ -949,8 +948,8 @@ int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, 
 		return 0;
 	inf->n = n;
 	inf->load = load;
+	inf->take = take;
 	inf->ctx = ctx;
-	inf->logits = logits;
 	atomic_store(&inf->lowest, SIZE_MAX);
 	for (unsigned w = 0; w < threads; w++)
 		inf->failure[w].row = SIZE_MAX;
@@ -962,4 +961,35 @@ int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, 
 		return 0;
 	*err = first->err;
 	return err->code;
+}
+
+/* Rows that come from somewhere and go to an array. */
+struct collecting {
+	nst_load_fn load;
+	void *ctx;
+	float *logits;
+	size_t classes;
+};
+
+static int load_there(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err)
+{
+	const struct collecting *c = ctx;
+
+	return c->load(c->ctx, row, worker, dst, err);
+}
+
+static void collect(void *ctx, size_t row, size_t n, unsigned worker, float *logits)
+{
+	const struct collecting *c = ctx;
+
+	(void)worker;
+	memcpy(c->logits + row * c->classes, logits, n * c->classes * sizeof(*logits));
+}
+
+int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,
+		  struct nst_err *err)
+{
+	struct collecting c = { load, ctx, logits, inf->net->classes };
+
+	return nst_infer_each(inf, n, load_there, collect, &c, err);
 }

@@ -12,6 +12,10 @@
  * threads-1), several workers at once, each row once.  Returns 0 or a code with the sentence. */
 typedef int (*nst_load_fn)(void *ctx, size_t row, unsigned worker, float *dst, struct nst_err *err);
 
+/* Take the numbers (n,classes) of rows row to row + n - 1, which may be written to until it returns.
+ * Called by several workers at once, each row once. */
+typedef void (*nst_take_fn)(void *ctx, size_t row, size_t n, unsigned worker, float *numbers);
+
 /* What matrix products multiply: bfloat16 rounds the operands of pointwise convolutions and of the
  * dense layer (kernels.h), sums and all the rest stay float32. */
 enum nst_arithmetic { NST_FLOAT32, NST_BFLOAT16 };
@@ -43,6 +47,11 @@ int nst_infer_profile(struct nst_infer *inf, struct nst_profile *profile,
 /* Logits (n,classes) of rows 0..n-1.  On failure the sentence is that of the first failing row. */
 int nst_infer_run(struct nst_infer *inf, size_t n, nst_load_fn load, void *ctx, float *logits,
 		  struct nst_err *err) NST_MUST_CHECK;
+
+/* The same, with the logits handed on as they are made, a few rows at a time; load and take share
+ * ctx.  After a failure what was taken is not all there is. */
+int nst_infer_each(struct nst_infer *inf, size_t n, nst_load_fn load, nst_take_fn take, void *ctx,
+		   struct nst_err *err) NST_MUST_CHECK;
 
 void nst_infer_free(struct nst_infer *inf);
 

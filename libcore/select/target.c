@@ -33,7 +33,10 @@ double nst_exp(double x)
 	return ldexp(sum, (int)n);
 }
 
-enum { BLOCK = 64 }; /* numbers at a time */
+enum {
+	BLOCK = 64,        /* numbers at a time */
+	KEPT = 32 * BLOCK, /* exponentials of a row that are not worked out twice */
+};
 
 /* y (BLOCK) = e^x (BLOCK), number for number what nst_exp makes of x <= 0.  Adding `round` leaves the
  * nearest whole number in the low bits, where the shift finds it for the exponent. */
@@ -96,17 +99,22 @@ static void exp_logits(const float *logits, size_t n, double top, double tempera
 void nst_softmax(const float *logits, size_t classes, double temperature, float *p)
 {
 	double top = logits[nst_argmax(logits, classes)];
-	double sum = 0, y[BLOCK];
+	double sum = 0, kept[KEPT + BLOCK];
 
 	for (size_t at = 0, n; at < classes; at += n) {
+		double *y = kept + (at < KEPT ? at : KEPT);
+
 		n = classes - at < BLOCK ? classes - at : BLOCK;
 		exp_logits(logits + at, n, top, temperature, y);
 		for (size_t i = 0; i < n; i++)
 			sum += y[i];
 	}
 	for (size_t at = 0, n; at < classes; at += n) {
+		double *y = kept + (at < KEPT ? at : KEPT);
+
 		n = classes - at < BLOCK ? classes - at : BLOCK;
-		exp_logits(logits + at, n, top, temperature, y);
+		if (at >= KEPT)
+			exp_logits(logits + at, n, top, temperature, y);
 		for (size_t i = 0; i < n; i++)
 			p[at + i] = (float)(y[i] / sum);
 	}
@@ -193,16 +201,17 @@ void nst_topk(const float *p, size_t classes, size_t k, int32_t *index, float *v
 
 	/* Insertion into a short list: k is a handful, and most values fail the first test. */
 	for (size_t i = 0; i < classes; i++) {
+		const float x = p[i]; /* the list may grow over it, never beyond */
 		size_t at;
 
-		if (found == k && (k == 0 || p[i] <= value[k - 1]))
+		if (found == k && (k == 0 || x <= value[k - 1]))
 			continue;
 		at = found < k ? found++ : k - 1;
-		for (; at > 0 && p[i] > value[at - 1]; at--) {
+		for (; at > 0 && x > value[at - 1]; at--) {
 			value[at] = value[at - 1];
 			index[at] = index[at - 1];
 		}
-		value[at] = p[i];
+		value[at] = x;
 		index[at] = (int32_t)i;
 	}
 }

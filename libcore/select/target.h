@@ -36,7 +36,7 @@ double nst_entropy(const float *p, size_t classes);
 /* p becomes p^(1/T) / sum: the softmax of the logits over T, from stored probabilities.  T > 0. */
 void nst_temper(float *p, size_t classes, double temperature);
 
-/* The k <= classes largest of p in falling order, equal ones in index order. */
+/* The k <= classes largest of p in falling order, equal ones in index order.  value may be p. */
 void nst_topk(const float *p, size_t classes, size_t k, int32_t *index, float *value);
 
 /* What each class outside the top k has: the remaining mass 1 - sum, never below 0, spread evenly;

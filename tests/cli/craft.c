@@ -105,7 +105,8 @@ static void add_row(struct text *t, char **word, size_t n)
 	check(nst_predbuf_add(&t->made, &s, atoi(word[3]), strtof(word[4], NULL), 1, &err));
 	for (size_t i = 0; i < t->classes; i++)
 		p[i] = strtof(word[5 + i], NULL);
-	check(nst_softbuf_put(&t->made.soft, p, &err));
+	check(nst_softbuf_extend(&t->made.soft, 1, &err));
+	nst_softbuf_set(&t->made.soft, (size_t)nst_rows_count(t->made.rows) - 1, p);
 }
 
 static void take_line(struct text *t, char **word, size_t n)

@@ -1,7 +1,9 @@
-/* libcore/data/labeler: what it tells of its progress, and of a model that has diverged.
+/* libcore/data/labeler: how rows are handed on, what it tells of its progress, and of a model that has
+ * diverged.
  * (tests/cli/infer.t looks at labels.) */
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "libcore/data/labeler.h"
@@ -40,6 +42,61 @@ static void run(struct nst_labeler *l, float *p)
 {
 	OK(nst_labeler_run(l, 0, 30, p, &err));
 	OK(nst_labeler_run(l, 30, ROWS - 30, p + 30 * 3, &err));
+}
+
+/* What is handed on row by row is what an array gets, on as many workers as there are. */
+struct taking {
+	float p[ROWS * 3];
+	atomic_int times[ROWS];
+};
+
+static void take_rows(void *ctx, size_t row, size_t n, unsigned worker, float *p)
+{
+	struct taking *t = ctx;
+
+	assert_true(worker < THREADS);
+	memcpy(t->p + row * 3, p, n * 3 * sizeof(*p));
+	for (size_t i = 0; i < n; i++) {
+		t->times[row + i]++;
+		for (size_t c = 0; c < 3; c++)
+			p[i * 3 + c] = NAN; /* ours until we return */
+	}
+}
+
+static void rows_are_handed_on(void **state)
+{
+	static const char *const path[] = {"m1.h5", "m2.h5"};
+	static const struct nst_noise_request usual = NST_NOISE_REQUEST_NONE;
+	struct nst_dataset *ds;
+	struct nst_pool *pool;
+
+	(void)state;
+	write_model("m1.h5", 1);
+	write_model("m2.h5", 2);
+	write_pictures("s.h5", 0, ROWS, abc, 3);
+	ds = open_file("s.h5");
+	OK(nst_pool_new(THREADS, &pool, &err));
+	for (size_t models = 1; models <= 2; models++) {
+		for (int noise = 0; noise < 2; noise++) {
+			struct taking taken = {.p = {0}};
+			struct nst_labeler *l;
+			float p[ROWS * 3];
+
+			OK(nst_labeler_new(&l, path, models, NST_WEIGHTS_BEST, 1.5, NST_FLOAT32, pool,
+					   &err));
+			if (noise)
+				OK(nst_labeler_noise(l, &usual, &err));
+			OK(nst_labeler_begin(l, ds, &err));
+			OK(nst_labeler_run(l, 3, ROWS - 3, p, &err));
+			OK(nst_labeler_each(l, 3, ROWS - 3, take_rows, &taken, &err));
+			assert_memory_equal(taken.p, p, (ROWS - 3) * 3 * sizeof(*p));
+			for (size_t i = 0; i < ROWS; i++)
+				assert_int_equal(taken.times[i], i < ROWS - 3);
+			nst_labeler_free(l);
+		}
+	}
+	nst_pool_free(pool);
+	nst_dataset_free(ds);
 }
 
 /* Told from inside, by the thread that called, ever more, and no more than there is; the labels are those
@@ -134,6 +191,7 @@ static void no_number_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(rows_are_handed_on, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(progress, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(no_number_is_an_error, scratch_make, scratch_remove),
 	};
