@@ -194,30 +194,24 @@ struct cutting {
 	size_t n;
 	struct nst_scan scan;
 	struct blank blank;
-	const uint64_t *point;
-	size_t a_row;           /* entry points */
+	struct nst_entry_table entries;
 	size_t first, last;     /* of a row: that copying begins at, and ends at */
 	unsigned row, row_end, column, column_end;
 	int above, before, behind; /* blank row, blank columns: 0 or 1 */
 	uint64_t end;           /* bit that the code of the last row ends with */
 };
 
-static unsigned column_of(const struct cutting *c, size_t i)
-{
-	return (unsigned)(i * c->scan.columns / c->a_row);
-}
-
 /* Entry point i of a row; that of the next row's beginning for i = a_row. */
 static uint64_t point_at(const struct cutting *c, unsigned row, size_t i)
 {
-	return c->point[row * c->a_row + i];
+	return c->entries.point[row * c->entries.a_row + i];
 }
 
 /* Where the code of a row of the cut begins and ends. */
 static void range(const struct cutting *c, unsigned row, uint64_t *from, uint64_t *to)
 {
 	*from = nst_entry_bit(point_at(c, row, c->first));
-	*to = row + 1 == c->scan.rows && c->last == c->a_row ? c->end :
+	*to = row + 1 == c->scan.rows && c->last == c->entries.a_row ? c->end :
 		nst_entry_bit(point_at(c, row, c->last));
 }
 
@@ -242,28 +236,29 @@ static int foreign(struct nst_err *err)
 }
 
 /* Widen a part to entry points. */
-static int choose(struct cutting *c, const struct nst_units *part, size_t count, struct nst_err *err)
+static int choose(struct cutting *c, const struct nst_units *part,
+		  const struct nst_entries *entries, struct nst_err *err)
 {
 	const struct nst_scan *s = &c->scan;
+	const uint16_t *column = c->entries.column;
 	uint64_t last;
 
-	c->a_row = count / s->rows;
-	if (count % s->rows || !c->a_row || c->a_row > s->columns)
+	if (!nst_entries_table(entries, s, &c->entries))
 		return foreign(err);
-	while (column_of(c, c->first + 1) <= part->column)
+	while (column[c->first + 1] <= part->column)
 		c->first++;
 	c->last = c->first + 1;
-	while (column_of(c, c->last) < part->column_end)
+	while (column[c->last] < part->column_end)
 		c->last++;
 	c->row = part->row;
 	c->row_end = part->row_end;
-	c->column = column_of(c, c->first);
-	c->column_end = column_of(c, c->last);
+	c->column = column[c->first];
+	c->column_end = column[c->last];
 	c->before = c->column > 0;
 	c->behind = !c->before && c->column_end < s->columns;
 	c->above = !c->before && c->row > 0;
-	last = nst_entry_bit(c->point[count - 1]);
-	if (nst_entry_bit(c->point[0]) != 8 * (uint64_t)s->code || last >= 8 * (uint64_t)c->n)
+	last = nst_entry_bit(point_at(c, s->rows - 1, c->entries.a_row - 1));
+	if (nst_entry_bit(point_at(c, 0, 0)) != 8 * (uint64_t)s->code || last >= 8 * (uint64_t)c->n)
 		return foreign(err);
 	c->end = find_end(c->data, c->n, last);
 	return c->end ? 0 : foreign(err);
@@ -370,7 +365,7 @@ static void put_code(struct writer *w, const struct cutting *c)
 			put_blank(w, &c->blank, &c->scan, means, point_at(c, row, c->first));
 		range(c, row, &from, &to);
 		copy_bits(w, c->data, from, to);
-		means = more || c->last < c->a_row ? point_at(c, row, c->last) : 0;
+		means = more || c->last < c->entries.a_row ? point_at(c, row, c->last) : 0;
 		if (c->behind) {
 			next = more ? point_at(c, row + 1, c->first) : means;
 			put_blank(w, &c->blank, &c->scan, means, next);
@@ -386,7 +381,7 @@ int nst_cut(const uint8_t *data, size_t n, const struct nst_entries *entries,
 	    const struct nst_units *part, struct nst_buf *out, struct nst_cut *cut,
 	    struct nst_err *err)
 {
-	struct cutting c = {.data = data, .n = n, .point = entries->point};
+	struct cutting c = {.data = data, .n = n};
 	const struct nst_scan *s = &c.scan;
 	unsigned rows, columns;
 	struct writer w = {0};
@@ -396,7 +391,7 @@ int nst_cut(const uint8_t *data, size_t n, const struct nst_entries *entries,
 	    part->row >= part->row_end || part->column >= part->column_end ||
 	    part->row_end > s->rows || part->column_end > s->columns)
 		return 0;
-	if (choose(&c, part, entries->count, err) < 0)
+	if (choose(&c, part, entries, err) < 0)
 		return err->code;
 	bits = copied(&c);
 	if (!bits)

@@ -5,13 +5,11 @@
 
 #include <string.h>
 
-#include "libcore/image/scan.h"
-
 enum {
 	LEAST = 4096,    /* bytes of code that are worth it */
 	SPACING = 256,   /* bytes of code from one entry point to the next, but: */
 	MOST = 8,        /* in a row */
-	REACH = 5,       /* pixels around a part that usually are decoded with it */
+	USUAL = 224,     /* side in pixels of what pictures are resized to */
 	LIMIT = 1 << 25, /* bytes of a picture whose bits an entry point can count */
 	MEAN = 2048,     /* means are less than that */
 	EOB = 128,       /* coefficients the end of a block counts for: more than there are */
@@ -205,15 +203,15 @@ static int walk_unit(struct walk *w)
 	return 1;
 }
 
-/* All units of the picture; m entry points in each row go to `point`.  Returns 1, or 0 when it is not
- * a sound code that ends with them. */
-static int walk_units(struct walk *w, size_t m, uint64_t *point)
+/* All units of the picture; entry points go to `point`.  Returns 1, or 0 when it is not a sound code that
+ * ends with them. */
+static int walk_units(struct walk *w, const uint16_t *column, size_t a_row, uint64_t *point)
 {
 	const struct nst_scan *s = w->scan;
 
 	for (unsigned row = 0; row < s->rows; row++)
 		for (size_t col = 0, i = 0; col < s->columns; col++) {
-			if (i < m && col == i * s->columns / m) {
+			if (i < a_row && col == column[i]) {
 				*point++ = entry_here(w);
 				i++;
 			}
@@ -223,101 +221,195 @@ static int walk_units(struct walk *w, size_t m, uint64_t *point)
 	return bits_read(&w->reader) + 8 > w->reader.bits;
 }
 
-/* Columns that are decoded with m entry points in a row to get [begin,end). */
-static unsigned columns_decoded(unsigned columns, size_t m, unsigned begin, unsigned end)
-{
-	size_t first = 0, last;
+/* ---- where they stand ----------------------------------------------------------------------- */
 
-	while ((first + 1) * columns / m <= begin)
-		first++;
-	last = first + 1;
-	while (last * columns / m < end)
-		last++;
-	return (unsigned)(last * columns / m - first * columns / m);
+static size_t mask_words(const struct nst_scan *s)
+{
+	return (s->columns + 63) / 64;
 }
 
-/* As many as the spacing comes to, or up to a quarter fewer or more if that serves evaluation better, for
- * which most nets take the central square of 7/8 of the shorter side (224 of 256 pixels). */
-static size_t entries_a_row(const struct nst_scan *s, size_t len)
+int nst_entries_table(const struct nst_entries *entries, const struct nst_scan *s,
+		      struct nst_entry_table *t)
+{
+	size_t count = entries->count, n = 0;
+
+	t->point = entries->word;
+	if (count > mask_words(s) && entries->word[0] & 1) {
+		count -= mask_words(s);
+		t->point += mask_words(s);
+		for (size_t k = 0; k < 64 * mask_words(s); k++) {
+			if (!(entries->word[k / 64] >> k % 64 & 1))
+				continue;
+			if (n == NST_ENTRY_COLUMNS || k >= s->columns)
+				return 0;
+			t->column[n++] = (uint16_t)k;
+		}
+	} else {
+		n = count / s->rows;
+		if (!n || n > NST_ENTRY_COLUMNS || n > s->columns)
+			return 0;
+		for (size_t i = 0; i < n; i++)
+			t->column[i] = (uint16_t)(i * s->columns / n);
+	}
+	t->a_row = n;
+	t->column[n] = (uint16_t)s->columns;
+	return count == n * s->rows;
+}
+
+/* Columns [*begin,*end) that evaluation usually decodes: of the central square of 7/8 of the shorter side
+ * (224 of 256 pixels), with what the kernel and the smoothing of colours reach around it. */
+static void usual_columns(const struct nst_scan *s, unsigned *begin, unsigned *end)
 {
 	const unsigned side = (s->height < s->width ? s->height : s->width) * 7 / 8;
-	const unsigned left = (s->width - side) / 2, right = left + side + REACH;
-	const unsigned begin = left > REACH ? (left - REACH) / s->mcu_w : 0;
-	unsigned end = (right + s->mcu_w - 1) / s->mcu_w, least;
-	size_t m = len / s->rows / SPACING, best, most;
+	const unsigned left = (s->width - side + 1) / 2;
+	unsigned reduced = 1, reach;
 
-	end = end < s->columns ? end : s->columns;
-	m = m > MOST ? MOST : m ? m : 1;
-	m = m < s->columns ? m : s->columns;
-	best = m;
-	least = columns_decoded(s->columns, m, begin, end);
-	most = m + m / 4 < s->columns ? m + m / 4 : s->columns;
-	for (size_t i = m - m / 4; i <= most; i++) {
-		const unsigned n = columns_decoded(s->columns, i, begin, end);
-
-		if (n < least) {
-			least = n;
-			best = i;
-		}
-	}
-	return best;
+	while (reduced < 8 && 2 * reduced * USUAL <= side)
+		reduced *= 2;
+	reach = 2 * side / USUAL + 2 * reduced + 1;
+	*begin = left > reach ? (left - reach) / s->mcu_w : 0;
+	*end = (left + side + reach + s->mcu_w - 1) / s->mcu_w;
+	*end = *end < s->columns ? *end : s->columns;
 }
 
-/* Append m entry points for each row of units, 0 = as many as usual: none of what is no sound code. */
-static int find(const uint8_t *data, size_t n, const struct nst_scan *s, size_t m,
-		struct nst_buf *scratch, struct nst_buf *out, struct nst_err *err)
+/* Put a column where it belongs, unless it is there. */
+static void put_column(struct nst_entry_table *t, unsigned column)
 {
-	struct walk w = {.scan = s};
-	size_t len;
+	size_t i = t->a_row;
 
+	while (t->column[i - 1] > column)
+		i--;
+	if (t->column[i - 1] == column)
+		return;
+	memmove(t->column + i + 1, t->column + i, (t->a_row + 1 - i) * sizeof(*t->column));
+	t->column[i] = (uint16_t)column;
+	t->a_row++;
+}
+
+/* As many columns as the spacing comes to: the first, those around what evaluation decodes, and others
+ * in the middle of the widest gaps. */
+static void choose_columns(const struct nst_scan *s, size_t len, struct nst_entry_table *t)
+{
+	size_t m = len / s->rows / SPACING;
+	unsigned begin, end;
+
+	m = m > MOST ? MOST : m ? m : 1;
+	m = m < s->columns ? m : s->columns;
+	t->a_row = 1;
+	t->column[0] = 0;
+	t->column[1] = (uint16_t)s->columns;
+	usual_columns(s, &begin, &end);
+	if (t->a_row < m)
+		put_column(t, begin);
+	if (t->a_row < m && end < s->columns)
+		put_column(t, end);
+	while (t->a_row < m) {
+		size_t widest = 0;
+
+		for (size_t i = 1; i < t->a_row; i++)
+			if (t->column[i + 1] - t->column[i] > t->column[widest + 1] - t->column[widest])
+				widest = i;
+		put_column(t, (t->column[widest] + t->column[widest + 1]) / 2u);
+	}
+}
+
+static int put_mask(const struct nst_scan *s, const struct nst_entry_table *t, struct nst_buf *out,
+		    struct nst_err *err)
+{
+	const size_t bytes = mask_words(s) * sizeof(uint64_t);
+	uint64_t *word;
+
+	if (nst_buf_reserve(out, bytes, err) < 0)
+		return err->code;
+	word = (uint64_t *)(void *)(out->data + out->len);
+	memset(word, 0, bytes);
+	for (size_t i = 0; i < t->a_row; i++)
+		word[t->column[i] / 64] |= (uint64_t)1 << t->column[i] % 64;
+	out->len += bytes;
+	return 0;
+}
+
+/* ---- finding and checking ------------------------------------------------------------------- */
+
+/* The code without its stuffed bytes, with zeros behind it, to scratch.  *len is its length, 0 when it is
+ * no sound code, or not worth it. */
+static int read_code(const uint8_t *data, size_t n, const struct nst_scan *s, struct nst_buf *scratch,
+		     size_t *len, struct nst_err *err)
+{
 	scratch->len = 0;
 	if (nst_buf_reserve(scratch, n + TAIL, err) < 0)
 		return err->code;
-	len = unstuff(data + s->code, n - s->code, scratch->data);
-	if (len < LEAST)
-		return 0;
-	memset(scratch->data + len, 0, TAIL);
-	m = m ? m : entries_a_row(s, len);
-	if (nst_buf_reserve(out, m * s->rows * sizeof(uint64_t), err) < 0)
+	*len = unstuff(data + s->code, n - s->code, scratch->data);
+	memset(scratch->data + *len, 0, TAIL);
+	if (*len < LEAST)
+		*len = 0;
+	return 0;
+}
+
+/* Append the entry points in the columns of t.  Returns 1, 0 when it is no sound code, or NST_ENOMEM. */
+static int walk_code(const struct nst_scan *s, const uint8_t *code, size_t len,
+		     const struct nst_entry_table *t, struct nst_buf *out, struct nst_err *err)
+{
+	const size_t bytes = t->a_row * s->rows * sizeof(uint64_t);
+	struct walk w = {.scan = s};
+
+	if (nst_buf_reserve(out, bytes, err) < 0)
 		return err->code;
 	for (int i = 0; i < s->components; i++) {
 		prepare(&w.dc[s->component[i].dc], &s->dc[s->component[i].dc], mean_takes);
 		prepare(&w.ac[s->component[i].ac], &s->ac[s->component[i].ac], other_takes);
 	}
-	w.reader = (struct reader){.code = scratch->data, .next = scratch->data, .bits = 8 * len};
-	w.place.code = scratch->data;
-	if (walk_units(&w, m, (uint64_t *)(void *)(out->data + out->len)))
-		out->len += m * s->rows * sizeof(uint64_t);
-	return 0;
+	w.reader = (struct reader){.code = code, .next = code, .bits = 8 * len};
+	w.place.code = code;
+	if (!walk_units(&w, t->column, t->a_row, (uint64_t *)(void *)(out->data + out->len)))
+		return 0;
+	out->len += bytes;
+	return 1;
 }
 
 int nst_entries_find(const uint8_t *data, size_t n, struct nst_buf *scratch, struct nst_buf *out,
 		     struct nst_err *err)
 {
+	const size_t before = out->len;
+	struct nst_entry_table t;
 	struct nst_scan s;
+	size_t len;
+	int rc;
 
 	if (n < LEAST || n >= LIMIT || !nst_scan_read(data, n, &s))
 		return 0;
-	return find(data, n, &s, 0, scratch, out, err);
+	if (read_code(data, n, &s, scratch, &len, err) < 0)
+		return err->code;
+	if (!len)
+		return 0;
+	choose_columns(&s, len, &t);
+	rc = put_mask(&s, &t, out, err);
+	if (rc == 0)
+		rc = walk_code(&s, scratch->data, len, &t, out, err);
+	if (rc <= 0)
+		out->len = before;
+	return rc < 0 ? rc : 0;
 }
 
 int nst_entries_check(const uint8_t *data, size_t n, const struct nst_entries *entries,
 		      struct nst_buf *scratch, struct nst_buf *again, struct nst_err *err)
 {
-	const size_t size = entries->count * sizeof(uint64_t);
+	struct nst_entry_table t;
 	struct nst_scan s;
-	size_t m;
+	size_t len;
+	int rc = 0;
 
 	if (!entries->count)
 		return 0;
 	again->len = 0;
-	if (n < LIMIT && nst_scan_read(data, n, &s)) {
-		m = entries->count / s.rows;
-		if (m && m <= s.columns && entries->count % s.rows == 0 &&
-		    find(data, n, &s, m, scratch, again, err) < 0)
-			return err->code;
+	if (n < LIMIT && nst_scan_read(data, n, &s) && nst_entries_table(entries, &s, &t)) {
+		rc = read_code(data, n, &s, scratch, &len, err);
+		if (rc == 0 && len)
+			rc = walk_code(&s, scratch->data, len, &t, again, err);
 	}
-	if (again->len == size && !memcmp(again->data, entries->point, size))
+	if (rc < 0)
+		return rc;
+	if (rc && !memcmp(again->data, t.point, again->len))
 		return 0;
 	return nst_fail(err, NST_EFORMAT, "JPEG has entry points that are not its own");
 }

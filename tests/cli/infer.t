@@ -176,7 +176,7 @@ if have h5dump; then
 		ok "h5dump reads entry points, $s" h5dump -d image/entry -y -o $s.txt $s.h5
 		tr -s ' ,' '\n\n' < $s.txt | grep . | sort > $s.sorted
 	done
-	is "there are eight a row of units" "$(wc -l < points.sorted)" $((30 * 19 * 8))
+	is "there are eight a row of units, and a mask" "$(wc -l < points.sorted)" $((30 * (1 + 19 * 8)))
 	same "nst-pack finds the same" points.sorted packed.sorted
 	same "images are carried along with theirs" points.txt carried.txt
 else

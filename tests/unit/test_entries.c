@@ -125,9 +125,36 @@ static uint64_t in_file(const uint8_t *data, size_t at, size_t bit)
 	return 8 * (uint64_t)at + bit % 8;
 }
 
+/* Entry points of the columns that has[] names, in `out`; their number. */
+static size_t twin_points(const struct nst_buf *b, const struct nst_scan *s, const uint8_t *has,
+			  uint64_t *out)
+{
+	uint64_t *next = out;
+	int mean[3] = {0};
+	size_t bit = 0;
+	struct twin t;
+
+	twin_open(&t, b);
+	for (unsigned row = 0; row < s->rows; row++)
+		for (unsigned col = 0; col < s->columns; col++) {
+			if (has[col]) {
+				*next = in_file(b->data, s->code, bit) << 36;
+				for (int c = 0; c < 3; c++)
+					*next |= ((uint64_t)mean[c] & 0xfff) << 12 * c;
+				next++;
+			}
+			bit += unit_bits(&t, row, col, mean);
+		}
+	jpeg_destroy_decompress(&t.c);
+	return (size_t)(next - out);
+}
+
+enum { MOST_COLUMNS = 700 / 8 + 1, MOST_POINTS = MOST_COLUMNS * MOST_COLUMNS };
+
 /* Of all sampling factors, with tables of its own and others. */
 static void points_are_where_the_coefficients_say(void **state)
 {
+	static uint64_t expected[MOST_POINTS];
 	struct nst_buf points = {0};
 	struct nst_rng rng;
 	size_t seen = 0;
@@ -138,35 +165,31 @@ static void points_are_where_the_coefficients_say(void **state)
 		int usual;
 		struct nst_buf b = any_file(i, &rng, 400, &usual);
 		struct nst_entries e = entries_of(&b, &points);
+		uint8_t has[MOST_COLUMNS] = {0};
+		struct nst_entry_table table;
 		struct nst_scan s;
-		struct twin t;
-		int mean[3] = {0};
-		size_t bit = 0, m;
-		const uint64_t *next = e.point;
+		size_t words, n = 0;
 
 		if (!e.count) {
 			nst_buf_release(&b);
 			continue;
 		}
 		assert_int_equal(nst_scan_read(b.data, b.len, &s), 1);
-		assert_int_equal(e.count % s.rows, 0);
-		m = e.count / s.rows;
-		twin_open(&t, &b);
-		for (unsigned row = 0; row < s.rows; row++)
-			for (unsigned col = 0, k = 0; col < s.columns; col++) {
-				if (k < m && k * s.columns / m == col) {
-					assert_int_equal(nst_entry_bit(*next),
-							 in_file(b.data, s.code, bit));
-					for (int c = 0; c < 3; c++)
-						assert_int_equal(nst_entry_mean(*next, c), mean[c]);
-					next++;
-					k++;
-					seen++;
-				}
-				bit += unit_bits(&t, row, col, mean);
-			}
-		assert_ptr_equal(next, e.point + e.count);
-		jpeg_destroy_decompress(&t.c);
+		assert_int_equal(nst_entries_table(&e, &s, &table), 1);
+		words = (s.columns + 63) / 64;
+		for (size_t k = 0; k < 64 * words; k++) {
+			if (!(e.word[k / 64] >> k % 64 & 1))
+				continue;
+			assert_true(k < s.columns);
+			has[k] = 1;
+			assert_int_equal(table.column[n++], k);
+		}
+		assert_int_equal(table.a_row, n);
+		assert_int_equal(table.column[n], s.columns);
+		assert_ptr_equal(table.point, e.word + words);
+		assert_int_equal(twin_points(&b, &s, has, expected), e.count - words);
+		assert_memory_equal(table.point, expected, (e.count - words) * sizeof(*expected));
+		seen += e.count - words;
 		nst_buf_release(&b);
 	}
 	assert_true(seen > 1000);
@@ -206,7 +229,7 @@ static void what_follows_the_picture_does_not_matter(void **state)
 	size_t count = entries_of(&b, &points).count;
 
 	(void)state;
-	assert_in_range(count, 13, 13 * 8);
+	assert_in_range(count, 1 + 13, 1 + 13 * 8);
 	assert_int_equal(nst_buf_append(&b, "\xff\xd8 more", 7, &err), 0);
 	assert_int_equal(entries_of(&b, &again).count, count);
 	assert_memory_equal(again.data, points.data, points.len);
@@ -217,58 +240,77 @@ static void what_follows_the_picture_does_not_matter(void **state)
 	nst_buf_release(&again);
 }
 
-/* Columns that have to be decoded for those of the pixels [left,right) when m of `columns` have points. */
-static size_t columns_for(double left, double right, size_t mcu, size_t columns, size_t m)
-{
-	size_t from = 0, to = columns;
-
-	for (size_t i = 0; i < m; i++) {
-		const size_t at = i * columns / m;
-
-		if ((double)(at * mcu) <= left && at > from)
-			from = at;
-		if ((double)(at * mcu) >= right && at < to)
-			to = at;
-	}
-	return to - from;
-}
-
-/* Eight in a row of pictures with much code; or of the numbers up to two fewer or more the one by which
- * least is decoded of the square that evaluation takes, with five pixels around it. */
-static void their_number_suits_the_central_square(void **state)
+/* Eight in a row of pictures with much code, fewer where there is less.  Two of them are right at the square
+ * that evaluation takes, with five pixels around it, the others spread. */
+static void they_stand_at_the_central_square(void **state)
 {
 	static const size_t sizes[][2] = {{375, 500}, {500, 375}, {400, 400}, {333, 500},
-					  {480, 640}, {300, 900}, {427, 640}, {200, 260}};
+					  {360, 640}, {300, 900}, {330, 640}, {200, 260}};
 	struct nst_buf points = {0};
-	size_t others = 0;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		const size_t h = sizes[i][0], w = sizes[i][1], least = h < w ? h : w, side = least * 7 / 8;
-		struct nst_buf b = made(h, w, 3, 2, 2, 0, 0, i);
-		const double left = (double)((w - side) / 2) - 5, right = left + (double)side + 10;
-		const size_t rows = (h + 15) / 16, columns = (w + 15) / 16;
-		const size_t count = entries_of(&b, &points).count, m = count / rows;
-		const size_t got = columns_for(left, right, 16, columns, m);
+		for (int sampled = 1; sampled <= 2; sampled++) {
+			const size_t mcu = 8 * (size_t)sampled;
+			struct nst_buf b = made(h, w, 3, sampled, sampled, 0, 0, i);
+			const size_t left = (w - side + 1) / 2 - 5, right = left + side + 10;
+			const size_t end = (right + mcu - 1) / mcu;
+			struct nst_entries e = entries_of(&b, &points);
+			struct nst_entry_table t;
+			struct nst_scan s;
+			int begins = 0, ends = 0;
 
-		assert_int_equal(count % rows, 0);
-		assert_in_range(m, 6, 10);
-		for (size_t k = 6; k <= 10; k++)
-			assert_true(got <= columns_for(left, right, 16, columns, k));
-		assert_true(m == 8 || got < columns_for(left, right, 16, columns, 8));
-		others += m != 8;
-		nst_buf_release(&b);
+			assert_int_equal(nst_scan_read(b.data, b.len, &s), 1);
+			assert_int_equal(nst_entries_table(&e, &s, &t), 1);
+			assert_int_equal(t.a_row, 8);
+			for (size_t k = 0; k < t.a_row; k++) {
+				const size_t gap = (size_t)(t.column[k + 1] - t.column[k]);
+
+				begins += t.column[k] == left / mcu;
+				ends += t.column[k + 1] == (end < s.columns ? end : s.columns);
+				assert_in_range(gap, 1, (s.columns + 3) / 4);
+			}
+			assert_int_equal(begins, 1);
+			assert_int_equal(ends, 1);
+			nst_buf_release(&b);
+		}
 	}
-	assert_in_range(others, 1, sizeof(sizes) / sizeof(*sizes) - 1);
 	nst_buf_release(&points);
 }
 
-/* Points are right wherever they were found, with others or fewer, and wrong with a bit changed. */
+static void less_code_has_fewer(void **state)
+{
+	struct nst_buf points = {0};
+	size_t seen[9] = {0};
+
+	(void)state;
+	for (size_t w = 90; w < 700; w += 20) {
+		struct nst_buf b = made(200, w, 1, 1, 1, 0, 0, w);
+		struct nst_entries e = entries_of(&b, &points);
+		struct nst_entry_table t;
+		struct nst_scan s;
+
+		assert_int_equal(nst_scan_read(b.data, b.len, &s), 1);
+		if (e.count) {
+			const size_t least = (b.len - 2000) / s.rows / 256; /* without tables */
+
+			assert_int_equal(nst_entries_table(&e, &s, &t), 1);
+			assert_in_range(t.a_row, least < 8 ? least : 8, 8);
+			assert_true(t.a_row <= b.len / s.rows / 256);
+			seen[t.a_row]++;
+		}
+		nst_buf_release(&b);
+	}
+	assert_true(seen[2] && seen[3] && seen[4]);
+	nst_buf_release(&points);
+}
+
+/* With a bit changed or one too few they are wrong. */
 static void points_are_checked(void **state)
 {
 	struct nst_buf points = {0}, again = {0};
 	struct nst_rng rng;
-	int halved = 0;
 
 	(void)state;
 	nst_rng_init(&rng, 5, NST_RNG_TEST, 20, 0);
@@ -276,7 +318,7 @@ static void points_are_checked(void **state)
 		int usual;
 		struct nst_buf b = any_file(i, &rng, 500, &usual);
 		struct nst_entries e = entries_of(&b, &points);
-		uint64_t *point = (uint64_t *)(void *)points.data;
+		uint64_t *word = (uint64_t *)(void *)points.data;
 		struct nst_scan s;
 
 		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err), 0);
@@ -287,7 +329,7 @@ static void points_are_checked(void **state)
 			nst_buf_release(&b);
 			continue;
 		}
-		point[nst_rng_below(&rng, (uint32_t)e.count)] ^= 1ull << nst_rng_below(&rng, 64);
+		word[nst_rng_below(&rng, (uint32_t)e.count)] ^= 1ull << nst_rng_below(&rng, 64);
 		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
 				 NST_EFORMAT);
 		e = entries_of(&b, &points);
@@ -295,19 +337,48 @@ static void points_are_checked(void **state)
 		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
 				 NST_EFORMAT);
 		e.count++;
+		/* A column beyond the last, without points and with as many as there are rows. */
 		assert_int_equal(nst_scan_read(b.data, b.len, &s), 1);
-		if (e.count / s.rows % 2 == 0) {
-			for (size_t k = 0; k < e.count / 2; k++)
-				point[k] = point[2 * k];
-			e.count /= 2;
+		if (s.columns % 64) {
+			word[s.columns / 64] |= 1ull << s.columns % 64;
 			assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
+					 NST_EFORMAT);
+			assert_int_equal(nst_buf_append(&points, b.data, s.rows * sizeof(uint64_t), &err),
 					 0);
-			halved++;
+			e = (struct nst_entries){(const uint64_t *)(void *)points.data, e.count + s.rows};
+			assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
+					 NST_EFORMAT);
 		}
 		nst_buf_release(&b);
 	}
-	assert_true(halved > 5);
 	nst_buf_release(&points);
+	nst_buf_release(&again);
+}
+
+/* More columns than a table has room for. */
+static void too_many_columns_are_refused(void **state)
+{
+	static uint64_t word[2 + MOST_POINTS];
+	struct nst_buf b = made(100, 600, 3, 1, 1, 0, 0, 1), again = {0};
+	uint8_t has[MOST_COLUMNS] = {0};
+	struct nst_entry_table t;
+	struct nst_scan s;
+
+	(void)state;
+	assert_int_equal(nst_scan_read(b.data, b.len, &s), 1);
+	assert_int_equal(s.columns, 75);
+	for (size_t many = 64; many <= 65; many++) {
+		struct nst_entries e = {word, 0};
+
+		memset(has, 1, many);
+		word[0] = ~0ull;
+		word[1] = many - 64;
+		e.count = 2 + twin_points(&b, &s, has, word + 2);
+		assert_int_equal(nst_entries_table(&e, &s, &t), many == 64);
+		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
+				 many == 64 ? 0 : NST_EFORMAT);
+	}
+	nst_buf_release(&b);
 	nst_buf_release(&again);
 }
 
@@ -448,6 +519,60 @@ static void a_cut_is_a_part_of_the_picture(void **state)
 	nst_buf_release(&out);
 }
 
+/* Points without a mask, of files of before: equally many stretches of a row. */
+static void points_of_before_are_read(void **state)
+{
+	static uint64_t word[MOST_POINTS];
+	struct nst_pixels whole = {0}, got = {0};
+	struct nst_buf points = {0}, again = {0}, out = {0};
+	struct nst_rng rng;
+	int cuts = 0;
+
+	(void)state;
+	nst_rng_init(&rng, 6, NST_RNG_TEST, 20, 0);
+	for (int i = 0; i < 60; i++) {
+		int usual;
+		struct nst_buf b = any_file(i, &rng, 700, &usual);
+		struct nst_entries e = entries_of(&b, &points);
+		uint8_t has[MOST_COLUMNS] = {0};
+		struct nst_jpeg_info info;
+		struct nst_units u;
+		struct nst_cut cut;
+		struct nst_scan s;
+		size_t m;
+
+		if (!e.count) {
+			nst_buf_release(&b);
+			continue;
+		}
+		assert_int_equal(nst_scan_read(b.data, b.len, &s), 1);
+		m = 1 + nst_rng_below(&rng, s.columns < 10 ? s.columns : 10);
+		for (size_t k = 0; k < m; k++)
+			has[k * s.columns / m] = 1;
+		e = (struct nst_entries){word, twin_points(&b, &s, has, word)};
+		assert_int_equal(e.count, m * s.rows);
+		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err), 0);
+		u = any_units(&rng, &s);
+		if (nst_cut(b.data, b.len, &e, &u, &out, &cut, &err)) {
+			assert_int_equal(nst_jpeg_decode(codec, b.data, b.len, 0, &info, &whole, &err), 0);
+			assert_int_equal(nst_jpeg_decode(codec, out.data, out.len, 0, &info, &got, &err),
+					 0);
+			compare_cut(&whole, &s, &u, &cut, &got);
+			cuts++;
+		}
+		word[nst_rng_below(&rng, (uint32_t)e.count)] ^= 1ull << nst_rng_below(&rng, 64);
+		assert_int_equal(nst_entries_check(b.data, b.len, &e, &scratch, &again, &err),
+				 NST_EFORMAT);
+		nst_buf_release(&b);
+	}
+	assert_true(cuts > 15);
+	nst_pixels_release(&whole);
+	nst_pixels_release(&got);
+	nst_buf_release(&points);
+	nst_buf_release(&again);
+	nst_buf_release(&out);
+}
+
 /* A picture of one colour whose tables have no code but for that. */
 static void without_codes_for_blank_units_nothing_is_cut(void **state)
 {
@@ -485,7 +610,7 @@ static void without_codes_for_blank_units_nothing_is_cut(void **state)
 	jpeg_destroy_compress(&c);
 	assert_int_equal(nst_buf_append(&b, bytes, size, &err), 0);
 	e = entries_of(&b, &points);
-	assert_int_equal(e.count, 100);
+	assert_int_equal(e.count, 2 + 100);
 	assert_int_equal(nst_cut(b.data, b.len, &e, &corner, &out, &cut, &err), 0);
 	assert_int_equal(nst_jpeg_decode_part(codec, b.data, b.len, &e, 0, &part, &info, &pixels, &err),
 			 0);
@@ -523,7 +648,7 @@ static void wrong_points_do_no_harm(void **state)
 		assert_non_null(copy);
 		memcpy(copy, b.data, b.len);
 		for (size_t k = 0; k < count; k++)
-			wrong[k] = k < e.count && nst_rng_below(&rng, 4) ? e.point[k] :
+			wrong[k] = k < e.count && nst_rng_below(&rng, 4) ? e.word[k] :
 				i % 2 ? (uint64_t)nst_rng_u32(&rng) << 32 | nst_rng_u32(&rng) :
 				(uint64_t)nst_rng_below(&rng, 9 * (uint32_t)b.len) << 36;
 		assert_int_equal(nst_jpeg_info(b.data, b.len, 0, &info, &err), 0);
@@ -566,10 +691,13 @@ int main(void)
 		cmocka_unit_test(points_are_where_the_coefficients_say),
 		cmocka_unit_test(other_kinds_have_none),
 		cmocka_unit_test(what_follows_the_picture_does_not_matter),
-		cmocka_unit_test(their_number_suits_the_central_square),
+		cmocka_unit_test(they_stand_at_the_central_square),
+		cmocka_unit_test(less_code_has_fewer),
 		cmocka_unit_test(points_are_checked),
+		cmocka_unit_test(too_many_columns_are_refused),
 		cmocka_unit_test(pictures_with_points_are_sound),
 		cmocka_unit_test(a_cut_is_a_part_of_the_picture),
+		cmocka_unit_test(points_of_before_are_read),
 		cmocka_unit_test(without_codes_for_blank_units_nothing_is_cut),
 		cmocka_unit_test(wrong_points_do_no_harm),
 	};

@@ -389,7 +389,7 @@ static struct nst_picture stored(const struct nst_buf *b, uint32_t h, uint32_t w
 	if (points) {
 		points->len = 0;
 		assert_int_equal(nst_entries_find(b->data, b->len, &scratch, points, &err), 0);
-		p.entries.point = (const uint64_t *)(void *)points->data;
+		p.entries.word = (const uint64_t *)(void *)points->data;
 		p.entries.count = points->len / sizeof(uint64_t);
 	}
 	return p;
