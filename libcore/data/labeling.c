@@ -21,13 +21,15 @@ static void set_labels(void *ctx, size_t row, size_t n, unsigned worker, float *
 		nst_predbuf_set(to->made, to->first + row + i, p + i * to->classes, to->classes);
 }
 
-/* Label the rows of one table and append them to the image under construction. */
-static int label_rows(struct nst_labeling *l, const struct nst_dataset *ds, struct nst_err *err)
+/* Label the rows of the last table and append them to the image under construction. */
+static int label_rows(struct nst_labeling *l, struct nst_err *err)
 {
+	struct nst_dataset *ds = l->input[l->inputs - 1];
 	uint64_t rows = nst_dataset_rows(ds);
 	size_t batch = nst_labeler_batch(l->labeler);
 
-	if (nst_labeler_begin(l->labeler, ds, err) < 0)
+	l->open = 0;
+	if (nst_dataset_seal(ds, err) < 0 || nst_labeler_begin(l->labeler, ds, err) < 0)
 		return err->code;
 	for (uint64_t first = 0; first < rows; first += batch) {
 		size_t n = rows - first < batch ? (size_t)(rows - first) : batch;
@@ -46,6 +48,14 @@ static int label_rows(struct nst_labeling *l, const struct nst_dataset *ds, stru
 	return 0;
 }
 
+static int put_parents(struct nst_build *b, const struct nst_dataset *ds, struct nst_err *err)
+{
+	for (size_t i = 0; i < nst_dataset_images(ds); i++)
+		if (nst_build_parent(b, nst_dataset_image(ds, i), err) < 0)
+			return err->code;
+	return 0;
+}
+
 /* Write the image under construction and start the next one. */
 static int write_image(struct nst_labeling *l, int last, struct nst_err *err)
 {
@@ -61,9 +71,9 @@ static int write_image(struct nst_labeling *l, int last, struct nst_err *err)
 	for (size_t i = 0; i < nst_labeler_models(l->labeler) && r == 0; i++)
 		r = nst_build_parent(b, nst_labeler_image(l->labeler, i), err);
 	for (size_t i = 0; i < l->inputs && r == 0; i++)
-		r = nst_build_parent(b, nst_dataset_image(l->input[i], 0), err);
-	for (size_t i = 0; l->calibrated && i < nst_dataset_images(l->calibrated) && r == 0; i++)
-		r = nst_build_parent(b, nst_dataset_image(l->calibrated, i), err);
+		r = put_parents(b, l->input[i], err);
+	if (l->calibrated && r == 0)
+		r = put_parents(b, l->calibrated, err);
 	if (r == 0)
 		r = last ? nst_out_put_last(l->out, b, err) : nst_out_put(l->out, b, err);
 	nst_build_free(b);
@@ -91,27 +101,42 @@ static int start_rows(struct nst_labeling *l, const struct nst_image *im, struct
 	return nst_softbuf_start(&l->made.soft, classes.n, k, l->k > 0, l->type, err);
 }
 
-/* Label one input image, which is taken over. */
-static int label_image(struct nst_labeling *l, struct nst_image *im, struct nst_err *err)
+/* Open a table for images to come. */
+static int open_table(struct nst_labeling *l, struct nst_err *err)
 {
 	struct nst_classes classes = nst_labeler_classes(l->labeler);
 	struct nst_dataset **input = realloc(l->input, (l->inputs + 1) * sizeof(*input));
-	struct nst_dataset *ds;
 
-	if (!input) {
-		nst_image_free(im);
+	if (!input)
 		return nst_fail_mem(err, (l->inputs + 1) * sizeof(*input));
-	}
 	l->input = input;
-	if ((!l->made.rows && start_rows(l, im, err) < 0) ||
-	    nst_dataset_new(&ds, classes.name, classes.n, classes.file, err) < 0) {
+	if (nst_dataset_new(&input[l->inputs], classes.name, classes.n, classes.file, err) < 0)
+		return err->code;
+	l->inputs++;
+	l->open = 1;
+	return 0;
+}
+
+/* Take over an input image.  Several small ones make a table, since threads wait for each other at the end
+ * of each. */
+static int label_image(struct nst_labeling *l, struct nst_image *im, struct nst_err *err)
+{
+	struct nst_dataset *ds;
+	uint64_t before;
+
+	if ((!l->made.rows && start_rows(l, im, err) < 0) || (!l->open && open_table(l, err) < 0)) {
 		nst_image_free(im);
 		return err->code;
 	}
-	l->input[l->inputs++] = ds;
-	if (nst_dataset_add(ds, im, err) < 0 || nst_dataset_seal(ds, err) < 0)
+	ds = l->input[l->inputs - 1];
+	before = nst_dataset_rows(ds);
+	if (nst_dataset_add(ds, im, err) < 0)
 		return err->code;
-	return label_rows(l, ds, err);
+	if (nst_dataset_rows(ds) == before)
+		return nst_fail(err, NST_EINVAL, "%s has no rows", nst_image_name(im));
+	if (l->stream || nst_dataset_rows(ds) >= nst_labeler_batch(l->labeler))
+		return label_rows(l, err);
+	return 0;
 }
 
 int nst_label_shards(struct nst_labeling *l, struct nst_in *in, struct nst_err *err)
@@ -126,6 +151,8 @@ int nst_label_shards(struct nst_labeling *l, struct nst_in *in, struct nst_err *
 		if (r < 0)
 			break;
 	}
+	if (r == 0 && l->open)
+		r = label_rows(l, err);
 	if (r == 0 && !l->stream && l->made.rows)
 		r = write_image(l, 1, err);
 	return r;

@@ -23,8 +23,9 @@ struct nst_labeling {
 	uint64_t done;
 	double confidence_sum;
 	struct nst_predbuf made;     /* the image under construction, and ... */
-	struct nst_dataset **input;  /* ... what it borrows from */
+	struct nst_dataset **input;  /* ... what it borrows from; */
 	size_t inputs;
+	int open;                    /* the last of them takes more images before it is labeled */
 };
 
 /* Label every image of an input of shards, and put the predictions. */

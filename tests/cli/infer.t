@@ -65,6 +65,21 @@ sed '/^row [02-9]/d' text | craft make part1.h5
 ok "two shards" nst-infer -m m.h5 -o two.h5 part1.h5 part2.h5
 is "... are one prediction" "$(craft dump two.h5 | grep -c '^prediction')" 1
 is "... of all rows" "$(craft dump two.h5 | grep ^row | sort)" "$(grep ^row dump | sort)"
+# A thread asks for 1024 rows at a time, of as many shards as that takes.
+many() { echo class cat dog owl && seq -f "row %g -1" "$1" "$2"; }
+many 1 2400 | craft make whole.h5
+for i in 0 1 2 3; do
+	many $((600 * i + 1)) $((600 * i + 600)) | craft make quarter$i.h5
+done
+ok "many rows" nst-infer -j 1 -m m.h5 -o whole-p.h5 whole.h5
+ok "... of several shards" nst-infer -j 1 -m m.h5 -o quarters-p.h5 quarter?.h5
+is "... are labeled alike, in their order" "$(craft dump quarters-p.h5 | grep ^row)" "$(craft dump whole-p.h5 | grep ^row)"
+if have h5dump; then
+	is "... which all are named, with the model" \
+		"$(h5dump -a history quarters-p.h5 | tr -d '\n' | sed 's/.*< //' | grep -o '[0-9a-f-]\{36\}' | sort -u | wc -l)" 5
+else
+	skip "h5dump is not installed" "names of the shards"
+fi
 pipe() { nst-infer -m m.h5 part1.h5 part2.h5 > two.h5; }
 ok "two shards into a pipe" pipe
 is "... are two images" "$(craft dump two.h5 | grep -c '^prediction')" 2
