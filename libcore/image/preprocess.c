@@ -230,6 +230,36 @@ double nst_preprocess_reduce(const struct nst_preprocess *p, size_t h, size_t w)
 	return (p->cropping == NST_CROP_WHOLE ? 1 : p->crop) * least / (double)p->size;
 }
 
+/* Half of an even or odd rest, halves to the even side, as Python rounds. */
+static size_t middle(size_t rest)
+{
+	return (size_t)rint((double)rest / 2);
+}
+
+/* The size to which the shorter side is resized before the middle is taken, that of the longer one, and
+ * where the middle lies. */
+static struct nst_outputs shortest(const struct nst_preprocess *p, size_t h, size_t w, size_t *out_h,
+				   size_t *out_w)
+{
+	size_t side = (size_t)((double)p->size / p->crop);
+
+	*out_h = h < w ? side : side * h / w;
+	*out_w = h < w ? side * w / h : side;
+	return (struct nst_outputs){middle(*out_h - p->size), middle(*out_w - p->size), p->size, p->size};
+}
+
+/* That middle in the picture. */
+static struct nst_box box_shortest(const struct nst_preprocess *p, size_t h, size_t w)
+{
+	size_t out_h, out_w;
+	const struct nst_outputs middle = shortest(p, h, w, &out_h, &out_w);
+	const double down = (double)h / (double)out_h, across = (double)w / (double)out_w;
+
+	return (struct nst_box){(float)((double)middle.x * across), (float)((double)middle.y * down),
+				(float)((double)(middle.x + middle.w) * across),
+				(float)((double)(middle.y + middle.h) * down)};
+}
+
 /* Does half of a side, rounded up, come to what is asked for? */
 static int halved(size_t side, double reduce)
 {
@@ -242,21 +272,15 @@ struct nst_box nst_preprocess_part(const struct nst_preprocess *p, size_t h, siz
 	double reduce = nst_preprocess_reduce(p, h, w);
 	float margin = halved(h, reduce) && halved(w, reduce) ? (float)(2 * reduce) : 0;
 
-	if (p->cropping == NST_CROP_SHORTEST || p->cropping == NST_CROP_WHOLE)
+	if (p->cropping == NST_CROP_WHOLE)
 		return box;
 	/* The square in the reduced picture has its own rounding, of less than two of its pixels. */
-	box = nst_box_central(h, w, p->crop);
+	box = p->cropping == NST_CROP_SHORTEST ? box_shortest(p, h, w) : nst_box_central(h, w, p->crop);
 	box.x0 = box.x0 > margin ? box.x0 - margin : 0;
 	box.y0 = box.y0 > margin ? box.y0 - margin : 0;
 	box.x1 = fminf(box.x1 + margin, (float)w);
 	box.y1 = fminf(box.y1 + margin, (float)h);
 	return nst_resize_part(h, w, &box, p->filter, p->size, p->size);
-}
-
-/* Half of an even or odd rest, halves to the even side, as Python rounds. */
-static size_t middle(size_t rest)
-{
-	return (size_t)rint((double)rest / 2);
 }
 
 void nst_preprocess_normalise(const struct nst_preprocess *p, const uint8_t *in, size_t n,
@@ -268,38 +292,30 @@ void nst_preprocess_normalise(const struct nst_preprocess *p, const uint8_t *in,
 	nst_normalise(&normaliser, in, n, out);
 }
 
-/* Rows of the picture resized. */
+/* Rows of the square. */
 static void take_resized(void *ctx, const uint8_t *rows, size_t y, size_t n)
 {
 	struct nst_preprocessor *w = ctx;
 
-	for (size_t i = y > w->top ? y : w->top; i < y + n && i < w->top + w->size; i++)
-		nst_normalise(&w->normaliser, rows + 3 * ((i - y) * w->w + w->left), w->size,
-			      w->out + 3 * w->size * (i - w->top));
+	nst_normalise(&w->normaliser, rows, n * w->size, w->out + 3 * w->size * y);
 }
 
 int nst_preprocess_begin(const struct nst_preprocess *p, struct nst_preprocessor *w, size_t height,
 			 size_t width, float *out, struct nst_err *err)
 {
 	const struct nst_rows to = {.take = take_resized, .ctx = w};
-	struct nst_box central = nst_box_central(height, width, p->crop), *box = NULL;
-	size_t high = p->size;
+	struct nst_box central = nst_box_central(height, width, p->crop);
+	struct nst_outputs square = {0, 0, p->size, p->size};
+	size_t high = p->size, wide = p->size;
 
-	w->size = w->w = p->size;
-	w->top = w->left = 0;
+	w->size = p->size;
 	w->out = out;
 	nst_normaliser_init(&w->normaliser, p->mean, p->std);
-	if (p->cropping == NST_CROP_CENTRAL) {
-		box = &central;
-	} else if (p->cropping == NST_CROP_SHORTEST) {
-		size_t side = (size_t)((double)p->size / p->crop);
-
-		high = height < width ? side : side * height / width;
-		w->w = height < width ? side * width / height : side;
-		w->top = middle(high - p->size);
-		w->left = middle(w->w - p->size);
-	}
-	return nst_resize_begin(&w->resizer, height, width, box, p->filter, high, w->w, &to, err);
+	if (p->cropping == NST_CROP_SHORTEST)
+		square = shortest(p, height, width, &high, &wide);
+	return nst_resize_begin(&w->resizer, height, width,
+				p->cropping == NST_CROP_CENTRAL ? &central : NULL, p->filter, high, wide,
+				&square, &to, err);
 }
 
 void nst_preprocess_take(struct nst_preprocessor *w, const uint8_t *rows, size_t y, size_t n)

@@ -75,7 +75,6 @@ struct nst_preprocessor {
 	struct nst_resizer resizer;
 	struct nst_normaliser normaliser;
 	size_t size;
-	size_t top, left, w; /* of the square in the picture resized, whose rows have w pixels */
 	float *out;
 };
 void nst_preprocessor_release(struct nst_preprocessor *w);

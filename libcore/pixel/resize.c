@@ -119,15 +119,15 @@ struct nst_box nst_resize_part(size_t h, size_t w, const struct nst_box *box, en
 	return part;
 }
 
-/* Windows of n outputs over the stretch [from, from + n * scale) of `in` inputs.  row has room for
- * one window of doubles. */
+/* Windows of n outputs, the first of which is number `skipped`, over the stretch of `in` inputs that
+ * begins at `from`.  row has room for one window of doubles. */
 static void windows_make(struct nst_windows *ws, enum nst_filter f, size_t in, double from,
-			 double scale, size_t n, double *row)
+			 double scale, size_t skipped, size_t n, double *row)
 {
 	double wide = stretch(scale), support = filters[f].support * wide, squeeze = 1 / wide;
 
 	for (size_t i = 0; i < n; i++) {
-		double centre = from + ((double)i + 0.5) * scale, sum = 0;
+		double centre = from + ((double)(skipped + i) + 0.5) * scale, sum = 0;
 		double lo = trunc(centre - support + 0.5), hi = trunc(centre + support + 0.5);
 		size_t first = lo < 0 ? 0 : (size_t)lo;
 		size_t end = hi > (double)in ? in : (size_t)hi;
@@ -180,7 +180,7 @@ static size_t inputs_of_chunk(const struct nst_windows *ws, size_t in, double sc
 }
 
 static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size_t out_w,
-		 struct nst_err *err)
+		 const struct nst_outputs *only, struct nst_err *err)
 {
 	if (!h || !w || !out_h || !out_w)
 		return nst_fail(err, NST_EINVAL, "cannot resize %zu x %zu pixels to %zu x %zu", w,
@@ -193,6 +193,11 @@ static int check(size_t h, size_t w, const struct nst_box *b, size_t out_h, size
 		return nst_fail(err, NST_EINVAL,
 				"the box (%g,%g)-(%g,%g) is not inside %zu x %zu pixels",
 				(double)b->x0, (double)b->y0, (double)b->x1, (double)b->y1, w, h);
+	if (!only->h || !only->w || only->y > out_h || only->x > out_w ||
+	    only->h > out_h - only->y || only->w > out_w - only->x)
+		return nst_fail(err, NST_EINVAL,
+				"%zu x %zu pixels at (%zu,%zu) are not inside %zu x %zu", only->w,
+				only->h, only->x, only->y, out_w, out_h);
 	return 0;
 }
 
@@ -201,13 +206,15 @@ struct geometry {
 	size_t h, w, out_h, out_w;
 	struct nst_box box;
 	enum nst_filter filter;
+	struct nst_outputs only;
 };
 
 static int is_same(const struct geometry *a, const struct geometry *b)
 {
 	return a->h == b->h && a->w == b->w && a->out_h == b->out_h && a->out_w == b->out_w &&
 	       a->box.x0 == b->box.x0 && a->box.y0 == b->box.y0 && a->box.x1 == b->box.x1 &&
-	       a->box.y1 == b->box.y1 && a->filter == b->filter;
+	       a->box.y1 == b->box.y1 && a->filter == b->filter && a->only.y == b->only.y &&
+	       a->only.x == b->only.x && a->only.h == b->only.h && a->only.w == b->only.w;
 }
 
 /* A resizing under way; lies in the resizer's memory, before all that it points to. */
@@ -221,7 +228,7 @@ struct nst_resizing {
 	uint8_t *half;     /* the rows that a chunk looks at and those that are made with them */
 	void *room;        /* for both passes */
 	double *row;       /* for windows_make */
-	uint8_t *whole;    /* (out_h,out_w,3) where the outputs go, or NULL: to `chunk` and on to `to` */
+	uint8_t *whole;    /* (only.h,only.w,3) where the outputs go, or NULL: to `chunk` and on to `to` */
 	uint8_t *chunk;
 	struct nst_rows to;
 };
@@ -236,28 +243,29 @@ static size_t lay_out(struct nst_resizing *z, uint8_t *base, size_t h, double sc
 
 	carve(base, &used, sizeof(*z));
 	z->row = carve(base, &used, stride * sizeof(*z->row));
-	carve_windows(&z->across, base, &used, z->of.out_w);
-	carve_windows(&z->down, base, &used, z->of.out_h);
+	carve_windows(&z->across, base, &used, z->of.only.w);
+	carve_windows(&z->down, base, &used, z->of.only.h);
 	z->room = carve(base, &used, nst_passes_room(span));
-	z->half = carve(base, &used, 3 * z->of.out_w * (rows + NST_PASS_ROWS));
-	z->chunk = z->whole ? NULL : carve(base, &used, 3 * z->of.out_w * NST_PASS_CHUNK);
+	z->half = carve(base, &used, 3 * z->of.only.w * (rows + NST_PASS_ROWS));
+	z->chunk = z->whole ? NULL : carve(base, &used, 3 * z->of.only.w * NST_PASS_CHUNK);
 	return used;
 }
 
 static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box *box,
-		 enum nst_filter filter, size_t out_h, size_t out_w, uint8_t *whole,
-		 const struct nst_rows *to, struct nst_err *err)
+		 enum nst_filter filter, size_t out_h, size_t out_w, const struct nst_outputs *only,
+		 uint8_t *whole, const struct nst_rows *to, struct nst_err *err)
 {
-	struct nst_box all = {0, 0, (float)w, (float)h};
-	const struct nst_box *b = box ? box : &all;
-	struct nst_resizing z = {{h, w, out_h, out_w, *b, filter}, .whole = whole}, *before;
+	const struct nst_box all = {0, 0, (float)w, (float)h}, *b = box ? box : &all;
+	const struct nst_outputs every = {0, 0, out_h, out_w};
+	struct nst_resizing z = {{h, w, out_h, out_w, *b, filter, only ? *only : every},
+				 .whole = whole}, *before;
 	double scale_x, scale_y;
 	enum nst_simd kind;
 	const char *why;
 	size_t used;
 
 	r->under_way = NULL;
-	if (check(h, w, b, out_h, out_w, err) < 0)
+	if (check(h, w, b, out_h, out_w, &z.of.only, err) < 0)
 		return err->code;
 	if (to)
 		z.to = *to;
@@ -265,7 +273,7 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 	scale_x = (double)(b->x1 - b->x0) / (double)out_w;
 	scale_y = (double)(b->y1 - b->y0) / (double)out_h;
 	z.same = out_w == w && b->x0 == 0 && b->x1 == (float)w && out_h == h && b->y0 == 0 &&
-		 b->y1 == (float)h;
+		 b->y1 == (float)h && z.of.only.h == h && z.of.only.w == w;
 	z.across.stride = window_width(filter, scale_x);
 	z.down.stride = window_width(filter, scale_y);
 	used = lay_out(&z, NULL, h, scale_y, scale_x);
@@ -290,21 +298,23 @@ static int begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box
 		/* Those of the picture before serve again: many have the same size. */
 		before = (void *)r->mem;
 		if (!is_same(&before->of, &z.of)) {
-			windows_make(&z.down, filter, h, b->y0, scale_y, out_h, z.row);
-			windows_make(&z.across, filter, w, b->x0, scale_x, out_w, z.row);
+			windows_make(&z.down, filter, h, b->y0, scale_y, z.of.only.y, z.of.only.h,
+				     z.row);
+			windows_make(&z.across, filter, w, b->x0, scale_x, z.of.only.x, z.of.only.w,
+				     z.row);
 		}
 		z.kept = z.made = z.down.first[0];
-		z.end = z.down.first[out_h - 1] + z.down.count[out_h - 1];
+		z.end = z.down.first[z.of.only.h - 1] + z.down.count[z.of.only.h - 1];
 	}
 	r->under_way = memcpy(r->mem, &z, sizeof(z));
 	return 0;
 }
 
 int nst_resize_begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box *box,
-		     enum nst_filter filter, size_t out_h, size_t out_w, const struct nst_rows *to,
-		     struct nst_err *err)
+		     enum nst_filter filter, size_t out_h, size_t out_w,
+		     const struct nst_outputs *only, const struct nst_rows *to, struct nst_err *err)
 {
-	return begin(r, h, w, box, filter, out_h, out_w, NULL, to, err);
+	return begin(r, h, w, box, filter, out_h, out_w, only, NULL, to, err);
 }
 
 /* n finished rows, at `rows` unless they are in their places. */
@@ -318,7 +328,7 @@ static void hand_on(struct nst_resizing *z, const uint8_t *rows, size_t n)
 /* Forget the rows before `from`. */
 static void keep_from(struct nst_resizing *z, size_t from)
 {
-	const size_t line = 3 * z->of.out_w;
+	const size_t line = 3 * z->of.only.w;
 
 	if (from < z->made)
 		memmove(z->half, z->half + line * (from - z->kept), line * (z->made - from));
@@ -331,20 +341,20 @@ static void keep_from(struct nst_resizing *z, size_t from)
 static void go_down(const struct nst_passes *passes, struct nst_resizing *z)
 {
 	const struct nst_windows *down = &z->down;
-	const size_t line = 3 * z->of.out_w, before = z->done;
+	const size_t line = 3 * z->of.only.w, before = z->done;
 
-	while (z->done < z->of.out_h) {
-		const size_t n = min_size(NST_PASS_CHUNK, z->of.out_h - z->done);
+	while (z->done < z->of.only.h) {
+		const size_t n = min_size(NST_PASS_CHUNK, z->of.only.h - z->done);
 		const size_t last = z->done + n - 1;
 		const uint8_t *from = z->half + line * (down->first[z->done] - z->kept);
 		uint8_t *out = z->whole ? z->whole + line * z->done : z->chunk;
 
 		if (z->made < down->first[last] + down->count[last])
 			break;
-		passes->down(down, from, z->of.out_w, out, z->done, n, z->room);
+		passes->down(down, from, z->of.only.w, out, z->done, n, z->room);
 		hand_on(z, out, n);
 	}
-	if (z->done > before && z->done < z->of.out_h)
+	if (z->done > before && z->done < z->of.only.h)
 		keep_from(z, down->first[z->done]);
 }
 
@@ -365,7 +375,8 @@ void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_
 		const size_t many = min_size(NST_PASS_ROWS, min_size(y + n, z->end) - z->made);
 
 		r->passes->across(&z->across, rows + 3 * z->of.w * (z->made - y), many, z->of.w,
-				  z->half + 3 * z->of.out_w * (z->made - z->kept), z->of.out_w, z->room);
+				  z->half + 3 * z->of.only.w * (z->made - z->kept), z->of.only.w,
+				  z->room);
 		z->made += many;
 		go_down(r->passes, z);
 	}
@@ -375,7 +386,7 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	       const struct nst_box *box, enum nst_filter filter, uint8_t *dst, size_t out_h,
 	       size_t out_w, struct nst_err *err)
 {
-	if (begin(r, h, w, box, filter, out_h, out_w, dst, NULL, err) < 0)
+	if (begin(r, h, w, box, filter, out_h, out_w, NULL, dst, NULL, err) < 0)
 		return err->code;
 	nst_resize_take(r, src, 0, h);
 	return 0;

@@ -54,14 +54,21 @@ int nst_resize(struct nst_resizer *r, const uint8_t *src, size_t h, size_t w,
 	       const struct nst_box *box, enum nst_filter filter, uint8_t *dst, size_t out_h,
 	       size_t out_w, struct nst_err *err) NST_MUST_CHECK;
 
+/* Which outputs are wanted: rows [y,y+h) of columns [x,x+w). */
+struct nst_outputs {
+	size_t y, x, h, w;
+};
+
 /* The same of a picture that comes a few rows at a time and goes on so: begin, then hand rows
  * [y,y+n) to nst_resize_take, from top to bottom.  Those before and after the part that is looked at
- * (nst_resize_part) may be left out; if others are, the rest does not come out.  The outputs go to
- * to->take as soon as they can be made, a few rows (n,out_w,3) at a time; *to is copied, and its
- * `begin` is not called.  Returns 0 or the errors of nst_resize; after an error nothing is taken until
- * the next begin. */
+ * (nst_resize_part) may be left out; if others are, the rest does not come out.  The outputs, or those
+ * of them that `only` names (NULL = all), go to to->take as soon as they can be made, a few rows
+ * (n,only->w,3) at a time, the first being row 0; *to is copied, and its `begin` is not called.
+ * Returns 0 or the errors of nst_resize, which outputs outside are, too; after an error nothing is
+ * taken until the next begin. */
 int nst_resize_begin(struct nst_resizer *r, size_t h, size_t w, const struct nst_box *box,
-		     enum nst_filter filter, size_t out_h, size_t out_w, const struct nst_rows *to,
+		     enum nst_filter filter, size_t out_h, size_t out_w,
+		     const struct nst_outputs *only, const struct nst_rows *to,
 		     struct nst_err *err) NST_MUST_CHECK;
 void nst_resize_take(struct nst_resizer *r, const uint8_t *rows, size_t y, size_t n);
 

@@ -285,7 +285,7 @@ static void rows_come_out_as_of_the_whole(void **state)
 		if (box)
 			part = nst_resize_part(h, w, box, f, oh, ow);
 		assert_int_equal(nst_resize(&resizer, src, h, w, box, f, want, oh, ow, &err), 0);
-		assert_int_equal(nst_resize_begin(&by_rows, h, w, box, f, oh, ow, &to, &err), 0);
+		assert_int_equal(nst_resize_begin(&by_rows, h, w, box, f, oh, ow, NULL, &to, &err), 0);
 		for (size_t at = (size_t)part.y0, n; at < (size_t)ceilf(part.y1); at += n) {
 			n = 1 + nst_rng_below(&rng, most);
 			n = n < h - at ? n : h - at;
@@ -293,6 +293,62 @@ static void rows_come_out_as_of_the_whole(void **state)
 		}
 		assert_int_equal(got.next, oh);
 		assert_memory_equal(got.data, want, 3 * oh * ow);
+		free(src);
+		free(want);
+		free(got.data);
+	}
+	nst_resizer_release(&by_rows);
+}
+
+/* Some of the outputs are what they are among all, and need no more than the rows they look at. */
+static void outputs_are_those_of_all(void **state)
+{
+	struct nst_resizer by_rows = {0};
+	struct nst_rng rng;
+
+	(void)state;
+	nst_rng_init(&rng, 4, NST_RNG_TEST, 1, 0);
+	for (int i = 0; i < 300; i++) {
+		enum nst_filter f = (enum nst_filter)(i % 4);
+		size_t h = 1 + nst_rng_below(&rng, 250), w = 1 + nst_rng_below(&rng, 90);
+		size_t oh = i % 10 ? 1 + nst_rng_below(&rng, 90) : h;
+		size_t ow = i % 10 ? 1 + nst_rng_below(&rng, 90) : w;
+		struct nst_outputs only = {nst_rng_below(&rng, (uint32_t)oh),
+					   nst_rng_below(&rng, (uint32_t)ow), 0, 0};
+		const double down = (double)h / (double)oh, across = (double)w / (double)ow;
+		uint8_t *src = noise(3 * h * w, (uint64_t)i), *want = malloc(3 * oh * ow);
+		struct outputs got = {NULL, 0, 0};
+		const struct nst_rows to = {.take = put, .ctx = &got};
+		struct nst_box part;
+
+		only.h = 1 + nst_rng_below(&rng, (uint32_t)(oh - only.y));
+		only.w = 1 + nst_rng_below(&rng, (uint32_t)(ow - only.x));
+		part = (struct nst_box){
+			(float)((double)only.x * across), (float)((double)only.y * down),
+			fminf((float)((double)(only.x + only.w) * across), (float)w),
+			fminf((float)((double)(only.y + only.h) * down), (float)h)};
+		part = nst_resize_part(h, w, &part, f, only.h, only.w);
+		got.data = malloc(3 * only.h * only.w);
+		got.w = only.w;
+		assert_true(want && got.data);
+		assert_int_equal(nst_resize(&resizer, src, h, w, NULL, f, want, oh, ow, &err), 0);
+		assert_int_equal(
+			nst_resize_begin(&by_rows, h, w, NULL, f, oh, ow, &only, &to, &err), 0);
+		for (size_t at = (size_t)part.y0, n; at < (size_t)ceilf(part.y1); at += n) {
+			n = 1 + nst_rng_below(&rng, 40);
+			n = n < h - at ? n : h - at;
+			nst_resize_take(&by_rows, src + 3 * w * at, at, n);
+		}
+		assert_int_equal(got.next, only.h);
+		for (size_t y = 0; y < only.h; y++)
+			assert_memory_equal(got.data + 3 * only.w * y,
+					    want + 3 * (ow * (only.y + y) + only.x), 3 * only.w);
+		only.h = oh - only.y + 1;
+		assert_int_equal(nst_resize_begin(&by_rows, h, w, NULL, f, oh, ow, &only, &to, &err),
+				 NST_EINVAL);
+		only.h = 0;
+		assert_int_equal(nst_resize_begin(&by_rows, h, w, NULL, f, oh, ow, &only, &to, &err),
+				 NST_EINVAL);
 		free(src);
 		free(want);
 		free(got.data);
@@ -356,11 +412,11 @@ static void missing_rows_end_it(void **state)
 	size_t before;
 
 	(void)state;
-	assert_int_equal(nst_resize_begin(&by_rows, 60, 30, NULL, NST_BOX, 0, 10, &to, &err),
+	assert_int_equal(nst_resize_begin(&by_rows, 60, 30, NULL, NST_BOX, 0, 10, NULL, &to, &err),
 			 NST_EINVAL);
 	nst_resize_take(&by_rows, src, 0, 60);
 	assert_int_equal(got.next, 0);
-	assert_int_equal(nst_resize_begin(&by_rows, 60, 30, NULL, NST_BOX, 20, 10, &to, &err), 0);
+	assert_int_equal(nst_resize_begin(&by_rows, 60, 30, NULL, NST_BOX, 20, 10, NULL, &to, &err), 0);
 	nst_resize_take(&by_rows, src, 0, 20);
 	before = got.next;
 	nst_resize_take(&by_rows, src + 3 * 30 * 21, 21, 39);
@@ -715,6 +771,7 @@ int main(void)
 		cmocka_unit_test(agrees_with_the_twin),
 		cmocka_unit_test(agrees_exactly_with_plain_loops),
 		cmocka_unit_test(rows_come_out_as_of_the_whole),
+		cmocka_unit_test(outputs_are_those_of_all),
 		cmocka_unit_test(what_was_before_does_not_matter),
 		cmocka_unit_test(missing_rows_end_it),
 		cmocka_unit_test(same_size_is_a_copy),
