@@ -252,12 +252,12 @@ static struct nst_outputs shortest(const struct nst_preprocess *p, size_t h, siz
 static struct nst_box box_shortest(const struct nst_preprocess *p, size_t h, size_t w)
 {
 	size_t out_h, out_w;
-	const struct nst_outputs middle = shortest(p, h, w, &out_h, &out_w);
+	const struct nst_outputs square = shortest(p, h, w, &out_h, &out_w);
 	const double down = (double)h / (double)out_h, across = (double)w / (double)out_w;
 
-	return (struct nst_box){(float)((double)middle.x * across), (float)((double)middle.y * down),
-				(float)((double)(middle.x + middle.w) * across),
-				(float)((double)(middle.y + middle.h) * down)};
+	return (struct nst_box){(float)((double)square.x * across), (float)((double)square.y * down),
+				(float)((double)(square.x + square.w) * across),
+				(float)((double)(square.y + square.h) * down)};
 }
 
 /* Does half of a side, rounded up, come to what is asked for? */
